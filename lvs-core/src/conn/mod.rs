@@ -1,0 +1,21 @@
+//! Connections: what the director remembers of each, and for how long.
+//!
+//! The table keeps them in memory handed in; the state machines of the
+//! protocols are pure functions beside it. This folder knows addresses and
+//! time, and nothing of services or of how packets are forwarded.
+
+mod begin;
+mod entry;
+mod index;
+mod lifetimes;
+mod table;
+pub mod tcp;
+mod timer;
+pub mod udp;
+mod way_back;
+
+pub(crate) use begin::NewConnection;
+pub(crate) use entry::{ACTIVE, Entry, OUTPUT_SEEN};
+pub use entry::{Direction, Line};
+pub(crate) use lifetimes::Lifetimes;
+pub(crate) use table::{ConnTable, lines_for};

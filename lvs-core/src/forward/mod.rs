@@ -1,0 +1,185 @@
+//! Forwarding: a packet and the way it goes, into bytes ready for the wire.
+//!
+//! What every method shares is here: TTL, MTU, the Ethernet header. What each
+//! does to the packet is in its own file.
+
+mod answer;
+mod direct_route;
+mod icmp_error;
+mod masquerade;
+mod tunnel;
+mod tunnel_error;
+
+use core::net::IpAddr;
+
+pub(crate) use answer::{Answer, answer};
+pub(crate) use icmp_error::{about_reply, about_request};
+pub(crate) use masquerade::reply;
+pub(crate) use tunnel::overhead;
+pub(crate) use tunnel_error::{TunnelError, about_tunnel};
+
+use crate::config::ForwardingMethod;
+use crate::network::{Hop, Network};
+use crate::packet::ethernet::{self, Ethernet};
+use crate::packet::{Addresses, Kind, Packet, PacketBuf, ipv4, ipv6};
+use crate::verdict::{DropReason, Verdict};
+
+/// Where a packet for a real server goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToRealServer<'s> {
+    pub(crate) address: &'s IpAddr,
+    pub(crate) port: u16,
+    pub(crate) forwarding: ForwardingMethod,
+    pub(crate) hop: &'s Hop,
+    /// Longest IP packet that way, bytes: the hop's, or less where the path
+    /// behind it takes less.
+    pub(crate) mtu: u32,
+}
+
+/// A packet that could not go on, and what its sender should be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Dropped without a word.
+    Dropped(DropReason),
+    /// Dropped, and the sender is owed an answer.
+    Answered(Answer, DropReason),
+}
+
+impl From<DropReason> for Stopped {
+    fn from(reason: DropReason) -> Self {
+        Self::Dropped(reason)
+    }
+}
+
+/// Forwards a client's packet to a real server by its forwarding method.
+pub(crate) fn request(
+    buf: &mut PacketBuf<'_>,
+    packet: &Packet,
+    to: &ToRealServer<'_>,
+    network: &Network,
+) -> Result<Verdict, Stopped> {
+    let overhead = match to.forwarding {
+        ForwardingMethod::Tunnel => tunnel::overhead(*to.address),
+        _ => 0,
+    };
+    packet.record_route(buf, packet.flow.addresses.destination());
+    pass(buf, packet, to.mtu, overhead)?;
+    match to.forwarding {
+        ForwardingMethod::Masquerade { .. } => masquerade::request(buf, packet, to)?,
+        ForwardingMethod::DirectRoute => direct_route::request(buf, packet)?,
+        ForwardingMethod::Tunnel => return Ok(tunnel::request(buf, packet, to, network)?),
+    }
+    Ok(send(buf, packet, to.hop, network)?)
+}
+
+/// What a router does first with a packet to a real server: TTL and MTU.
+///
+/// *Source:* RFC 1812 5.3.1 and 5.2.4.2; RFC 8200 section 3, RFC 8201. The
+/// order and the limits are the kernel's: TTL before MTU, so that an answer
+/// about the MTU quotes the TTL already taken from, and a tunnel's own headers
+/// counted off the MTU.
+fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32, overhead: u32) -> Result<(), Stopped> {
+    check_ttl(packet)?;
+    take_ttl(buf, packet)?;
+    // No length field holds more, whatever a device takes.
+    check_length(packet, mtu.min(LONGEST).saturating_sub(overhead))
+}
+
+/// What a router does first with a packet from a real server: the same, but
+/// nothing is changed, so that an answer quotes the packet as it came. The
+/// kernel does so before the packet comes to IPVS, which never hears of those
+/// that stop here.
+pub(crate) fn may_pass(packet: &Packet, hop: &Hop) -> Result<(), Stopped> {
+    check_ttl(packet)?;
+    check_length(packet, hop.mtu)
+}
+
+fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
+    if packet.ttl > 1 {
+        return Ok(());
+    }
+    Err(Stopped::Answered(
+        Answer::TimeExceeded,
+        DropReason::TtlExpired,
+    ))
+}
+
+fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), DropReason> {
+    match packet.flow.addresses {
+        Addresses::V4 { .. } => ipv4::decrement_ttl(buf.array_mut(packet.l3())?),
+        Addresses::V6 { .. } => ipv6::decrement_hop_limit(buf.array_mut(packet.l3())?),
+    }
+    Ok(())
+}
+
+fn check_length(packet: &Packet, room: u32) -> Result<(), Stopped> {
+    if packet.length <= room {
+        return Ok(());
+    }
+    if !packet.dont_fragment {
+        return Err(DropReason::FragmentationNeeded.into());
+    }
+    let least = match packet.flow.addresses {
+        Addresses::V4 { .. } => ipv4::LEAST_MTU,
+        Addresses::V6 { .. } => ipv6::LEAST_MTU,
+    };
+    if packet.kind == Kind::IcmpError || room < least {
+        return Err(DropReason::TooBig.into());
+    }
+    Err(Stopped::Answered(
+        Answer::TooBig { mtu: room },
+        DropReason::TooBig,
+    ))
+}
+
+/// Records the director's own address in the route of a packet to a client.
+fn record_way_back(buf: &mut PacketBuf<'_>, packet: &Packet, hop: &Hop, network: &Network) {
+    let own = network.interface(hop.port).and_then(|own| own.ipv4);
+    if let Some(address) = own {
+        packet.record_route(buf, IpAddr::V4(address));
+    }
+}
+
+/// Puts the Ethernet header of `hop` in front of an IP packet whose headers are
+/// where `packet` says.
+fn send(
+    buf: &mut PacketBuf<'_>,
+    packet: &Packet,
+    hop: &Hop,
+    network: &Network,
+) -> Result<Verdict, DropReason> {
+    let ether_type = match packet.flow.addresses {
+        Addresses::V4 { .. } => ethernet::IPV4,
+        Addresses::V6 { .. } => ethernet::IPV6,
+    };
+    address(buf, packet.l3(), hop, ether_type, network)
+}
+
+/// Replaces the `old` bytes before the IP header by the Ethernet header of `hop`.
+fn address(
+    buf: &mut PacketBuf<'_>,
+    old: usize,
+    hop: &Hop,
+    ether_type: u16,
+    network: &Network,
+) -> Result<Verdict, DropReason> {
+    let source = network
+        .interface(hop.port)
+        .ok_or(DropReason::Unreachable)?
+        .mac;
+    let new = Ethernet::length_with(hop.vlan);
+    if new > old {
+        buf.grow_front(new - old)?;
+    } else {
+        buf.shrink_front(old - new);
+    }
+    let header = buf
+        .bytes_mut()
+        .get_mut(..new)
+        .ok_or(DropReason::Truncated)?;
+    Ethernet::write(header, hop.mac, source, hop.vlan, ether_type);
+    Ok(Verdict::Transmit(hop.port))
+}
+
+/// The longest IP packet there is, bytes.
+const LONGEST: u32 = 0xffff;

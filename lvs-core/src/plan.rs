@@ -1,0 +1,457 @@
+//! The control side: from configurations and networks to snapshots.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
+use crate::conn::Lifetimes;
+use crate::loads::Loads;
+use crate::network::Network;
+use crate::packet::Seed;
+use crate::packet::transport::IPIP;
+use crate::paths::PathMtus;
+use crate::sched::Roster;
+use crate::snapshot::{EndTable, PlannedRealServer, PlannedService, Snapshot};
+
+/// How large a director is, fixed for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Shards, 1 to 255.
+    pub shards: u8,
+    /// Services at one time.
+    pub services: usize,
+    /// Real servers at one time, those removed but still holding connections
+    /// included.
+    pub real_servers: usize,
+    /// A random number, so that nobody can aim at one bucket.
+    pub seed: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            services: 1024,
+            real_servers: 4096,
+            seed: 0,
+        }
+    }
+}
+
+/// A configuration that does not fit the director's [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// More services than the limit.
+    TooManyServices {
+        /// The limit.
+        limit: usize,
+    },
+    /// More real servers than the limit, those that still hold connections included.
+    TooManyRealServers {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyServices { limit } => {
+                write!(
+                    f,
+                    "more than {limit} services: raise the limit and start anew"
+                )
+            }
+            Self::TooManyRealServers { limit } => write!(
+                f,
+                "more than {limit} real servers, counting removed ones that still hold \
+                 connections: raise the limit and start anew, or wait for them to end"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for PlanError {}
+
+/// Makes snapshots, and remembers which number belongs to which real server.
+#[derive(Debug)]
+pub struct Planner {
+    limits: Limits,
+    seed: Seed,
+    loads: Arc<Loads>,
+    paths: Arc<PathMtus>,
+    numbers: Vec<Number>,
+    slots: Vec<Option<ServiceKey>>,
+    previous: Option<Arc<Snapshot>>,
+}
+
+/// Whose a real server's number is.
+#[derive(Clone, Debug)]
+struct Number {
+    service: ServiceKey,
+    address: IpAddr,
+    port: u16,
+    /// The generation that gave it the number.
+    since: u64,
+    /// The generation that removed it; `None` while it is configured.
+    retired: Option<u64>,
+}
+
+impl Planner {
+    /// A planner for a director of this size.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            seed: Seed::new(limits.seed),
+            paths: PathMtus::new(limits.real_servers),
+            loads: Loads::new(usize::from(limits.shards.max(1)), limits.real_servers),
+            numbers: Vec::new(),
+            slots: alloc::vec![None; limits.services],
+            previous: None,
+        }
+    }
+
+    /// The connection counts all its snapshots share.
+    #[must_use]
+    pub const fn loads(&self) -> &Arc<Loads> {
+        &self.loads
+    }
+
+    /// The limits it was made with.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The snapshot that carries out `config` on `network`.
+    ///
+    /// Every shard must adopt every snapshot, in order: schedulers learn of
+    /// changes step by step.
+    ///
+    /// *Errors:* [`PlanError`]; the planner is as it was.
+    pub fn plan(
+        &mut self,
+        config: &Arc<Config>,
+        network: &Arc<Network>,
+    ) -> Result<Arc<Snapshot>, PlanError> {
+        let generation = self
+            .previous
+            .as_ref()
+            .map_or(1, |previous| previous.generation + 1);
+        let mut numbers = self.numbers.clone();
+        let mut slots = self.slots.clone();
+        retire(config, &mut numbers, &mut slots, generation);
+        let mut planned = Parts::new(numbers.len());
+        for service in config.services() {
+            let slot = take_slot(&mut slots, service.key()).ok_or(PlanError::TooManyServices {
+                limit: self.limits.services,
+            })?;
+            let mut listed = Vec::with_capacity(service.real_servers.len());
+            for real_server in &service.real_servers {
+                let port = real_server.port(service.address.port());
+                let whose = Number {
+                    service: service.key(),
+                    address: real_server.address,
+                    port,
+                    since: generation,
+                    retired: None,
+                };
+                let id = self.take_number(&mut numbers, whose, generation).ok_or(
+                    PlanError::TooManyRealServers {
+                        limit: self.limits.real_servers,
+                    },
+                )?;
+                listed.push((id, real_server.share()));
+                planned.add(
+                    id,
+                    PlannedRealServer {
+                        address: real_server.address,
+                        port,
+                        forwarding: real_server.forwarding,
+                        way: network.resolve(real_server.address),
+                        service: planned.services.len() as u32,
+                        since: numbers[id.index()].since,
+                    },
+                );
+            }
+            let before = self
+                .previous
+                .as_ref()
+                .and_then(|previous| previous.roster(service.key()));
+            planned.services.push(PlannedService {
+                key: service.key(),
+                roster: Roster::new(service.scheduler, before, &listed),
+                masquerades: service.real_servers.iter().any(|real_server| {
+                    matches!(real_server.forwarding, ForwardingMethod::Masquerade { .. })
+                }),
+                slot,
+            });
+        }
+        let snapshot = Arc::new(planned.into_snapshot(self, generation, config, network));
+        for (index, number) in numbers.iter().enumerate() {
+            if number.since == generation {
+                self.paths.forget(RealServerId(index as u32));
+            }
+        }
+        self.numbers = numbers;
+        self.slots = slots;
+        self.previous = Some(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// The number of a real server: its own if it has or had one, an unused
+    /// one, or that of a real server which is gone and forgotten.
+    fn take_number(
+        &self,
+        numbers: &mut Vec<Number>,
+        whose: Number,
+        generation: u64,
+    ) -> Option<RealServerId> {
+        let same = |number: &Number| {
+            (number.service, number.address, number.port)
+                == (whose.service, whose.address, whose.port)
+        };
+        let id = |index: usize| RealServerId(index as u32);
+        if let Some(index) = numbers.iter().position(same) {
+            numbers[index].retired = None;
+            return Some(id(index));
+        }
+        if numbers.len() < self.limits.real_servers {
+            numbers.push(whose);
+            return Some(id(numbers.len() - 1));
+        }
+        // A shard may still work under the generation before the retiring one
+        // and begin a connection: two generations on, none does.
+        let idle = |(index, number): &(usize, &Number)| {
+            number
+                .retired
+                .is_some_and(|retired| retired + 2 <= generation)
+                && self.loads.connections(id(*index)) == (0, 0)
+        };
+        let (index, _) = numbers
+            .iter()
+            .enumerate()
+            .filter(idle)
+            .min_by_key(|(_, number)| number.retired)?;
+        numbers[index] = whose;
+        Some(id(index))
+    }
+}
+
+/// Marks what `config` no longer has.
+fn retire(
+    config: &Config,
+    numbers: &mut [Number],
+    slots: &mut [Option<ServiceKey>],
+    generation: u64,
+) {
+    for number in numbers {
+        let kept = config.service(number.service).is_some_and(|service| {
+            service.real_servers.iter().any(|real_server| {
+                (
+                    real_server.address,
+                    real_server.port(service.address.port()),
+                ) == (number.address, number.port)
+            })
+        });
+        if !kept {
+            number.retired.get_or_insert(generation);
+        }
+    }
+    for slot in slots {
+        if slot.is_some_and(|key| config.service(key).is_none()) {
+            *slot = None;
+        }
+    }
+}
+
+/// The place of a service in arrays kept by service over generations.
+fn take_slot(slots: &mut [Option<ServiceKey>], key: ServiceKey) -> Option<u32> {
+    let index = slots
+        .iter()
+        .position(|slot| *slot == Some(key))
+        .or_else(|| slots.iter().position(Option::is_none))?;
+    slots[index] = Some(key);
+    Some(index as u32)
+}
+
+/// A snapshot in the making.
+struct Parts {
+    services: Vec<PlannedService>,
+    real_servers: Vec<Option<PlannedRealServer>>,
+}
+
+impl Parts {
+    fn new(numbers: usize) -> Self {
+        Self {
+            services: Vec::new(),
+            real_servers: alloc::vec![None; numbers],
+        }
+    }
+
+    fn add(&mut self, id: RealServerId, planned: PlannedRealServer) {
+        if self.real_servers.len() <= id.index() {
+            self.real_servers.resize(id.index() + 1, None);
+        }
+        self.real_servers[id.index()] = Some(planned);
+    }
+
+    fn into_snapshot(
+        self,
+        planner: &Planner,
+        generation: u64,
+        config: &Arc<Config>,
+        network: &Arc<Network>,
+    ) -> Snapshot {
+        let by_address: Vec<_> = (0u32..)
+            .zip(&self.services)
+            .map(|(index, service)| {
+                let (address, protocol) = (service.key.address, service.key.protocol);
+                (protocol.number(), address.ip(), address.port(), index)
+            })
+            .collect();
+        let mut masqueraded: Vec<_> = self
+            .real_servers
+            .iter()
+            .flatten()
+            .filter(|planned| matches!(planned.forwarding, ForwardingMethod::Masquerade { .. }))
+            .map(|planned| {
+                let protocol = self.services[planned.service as usize].key.protocol;
+                (protocol.number(), planned.address, planned.port, 0)
+            })
+            .collect();
+        masqueraded.sort_unstable();
+        masqueraded.dedup();
+        let mut masqueraded_addresses: Vec<_> = masqueraded
+            .iter()
+            .map(|(_, address, ..)| *address)
+            .collect();
+        masqueraded_addresses.sort_unstable();
+        masqueraded_addresses.dedup();
+        let mut tunnels: Vec<_> = (0u32..)
+            .zip(&self.real_servers)
+            .filter_map(|(id, planned)| Some((id, planned.as_ref()?)))
+            .filter(|(_, planned)| planned.forwarding == ForwardingMethod::Tunnel)
+            .map(|(id, planned)| (IPIP, planned.address, 0, id))
+            .collect();
+        tunnels.sort_unstable();
+        tunnels.dedup_by_key(|(_, address, ..)| *address);
+        let mut vips: Vec<_> = by_address.iter().map(|(_, address, ..)| *address).collect();
+        vips.sort_unstable();
+        vips.dedup();
+        Snapshot {
+            generation,
+            config: config.clone(),
+            network: network.clone(),
+            loads: planner.loads.clone(),
+            paths: planner.paths.clone(),
+            lifetimes: Lifetimes::new(&config.timeouts()),
+            by_address: EndTable::new(&by_address, planner.seed),
+            masqueraded: EndTable::new(&masqueraded, planner.seed),
+            masqueraded_addresses,
+            tunnels: EndTable::new(&tunnels, planner.seed),
+            serves_ipv4: vips.iter().any(IpAddr::is_ipv4),
+            serves_ipv6: vips.iter().any(IpAddr::is_ipv6),
+            vips,
+            services: self.services,
+            real_servers: self.real_servers,
+            seed: planner.seed,
+            shards: planner.limits.shards.max(1),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The roster of a service, for the next one to go on from.
+    fn roster(&self, key: ServiceKey) -> Option<&Roster> {
+        self.services
+            .iter()
+            .find(|service| service.key == key)
+            .map(|service| &service.roster)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{RealServer, Scheduler, Service};
+
+    fn config(real_servers: &[u8]) -> Arc<Config> {
+        let service = Service::tcp("192.0.2.10:80".parse().unwrap(), Scheduler::RoundRobin);
+        let service = real_servers.iter().fold(service, |service, last| {
+            service.real_server(RealServer::direct_route(IpAddr::from([10, 0, 0, *last])))
+        });
+        Config::new([service]).unwrap()
+    }
+
+    fn numbers(snapshot: &Snapshot) -> Vec<(u8, u32)> {
+        let last = |address: IpAddr| match address {
+            IpAddr::V4(v4) => v4.octets()[3],
+            IpAddr::V6(v6) => v6.octets()[15],
+        };
+        snapshot
+            .real_servers()
+            .map(|(_, address, _, id)| (last(address), id.0))
+            .collect()
+    }
+
+    #[test]
+    fn a_number_stays_with_its_real_server() {
+        let mut planner = Planner::new(Limits::default());
+        let network = Arc::new(Network::default());
+        let mut plan =
+            |real_servers: &[u8]| numbers(&planner.plan(&config(real_servers), &network).unwrap());
+        assert_eq!(plan(&[1, 2, 3]), [(1, 0), (2, 1), (3, 2)]);
+        assert_eq!(plan(&[3, 1]), [(1, 0), (3, 2)]);
+        assert_eq!(plan(&[4, 3]), [(3, 2), (4, 3)]);
+        assert_eq!(
+            plan(&[2, 4]),
+            [(2, 1), (4, 3)],
+            "one that comes back gets its number back"
+        );
+    }
+
+    #[test]
+    fn a_number_is_reused_only_when_nothing_holds_it() {
+        let limits = Limits {
+            real_servers: 2,
+            ..Limits::default()
+        };
+        let mut planner = Planner::new(limits);
+        let network = Arc::new(Network::default());
+        let full = Err(PlanError::TooManyRealServers { limit: 2 });
+        planner.plan(&config(&[1, 2]), &network).unwrap();
+        planner.plan(&config(&[2]), &network).unwrap();
+        let plan = |planner: &mut Planner, real_servers: &[u8]| {
+            planner
+                .plan(&config(real_servers), &network)
+                .map(|snapshot| numbers(&snapshot))
+        };
+        assert_eq!(plan(&mut planner, &[2, 3]), full, "retired a moment ago");
+        planner.plan(&config(&[2]), &network).unwrap();
+        planner.loads().add(0, RealServerId(0), 1, 0);
+        assert_eq!(plan(&mut planner, &[2, 3]), full, "a connection holds it");
+        planner.loads().add(0, RealServerId(0), -1, 0);
+        assert_eq!(plan(&mut planner, &[2, 3]), Ok(alloc::vec![(3, 0), (2, 1)]));
+    }
+
+    #[test]
+    fn a_refusal_leaves_the_planner_as_it_was() {
+        let mut planner = Planner::new(Limits {
+            services: 1,
+            ..Limits::default()
+        });
+        let network = Arc::new(Network::default());
+        let first = planner.plan(&config(&[1]), &network).unwrap();
+        let second = Service::udp("192.0.2.10:80".parse().unwrap(), Scheduler::RoundRobin);
+        let both = Config::new([config(&[1]).services()[0].clone(), second]).unwrap();
+        let refused = planner.plan(&both, &network).map(|_| ());
+        assert_eq!(refused, Err(PlanError::TooManyServices { limit: 1 }));
+        let next = planner.plan(&config(&[1]), &network).unwrap();
+        assert_eq!(next.generation(), first.generation() + 1);
+    }
+}

@@ -1,0 +1,327 @@
+//! One core's share of a director: its connections, its schedulers, its counters.
+
+mod answers;
+mod claims;
+mod decide;
+mod icmp_error;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::fmt;
+use core::hint::black_box;
+use core::marker::PhantomData;
+
+use crate::conn::{ACTIVE, ConnTable, Entry, Line, lines_for};
+use crate::packet::{Packet, PacketBuf, Seed};
+use crate::plan::Limits;
+use crate::sched;
+use crate::snapshot::{PlannedService, ShardId, Snapshot};
+use crate::stats::Stats;
+use crate::time::Instant;
+use crate::verdict::{DropReason, Verdict};
+use answers::AnswerBudget;
+use decide::Step;
+
+/// One core's share of a director.
+///
+/// Packets and time go in, verdicts come out; nothing else is read or written.
+/// It may be moved to a thread but never shared between two, so there is
+/// nothing to lock.
+///
+/// ```text
+///  packets ──> parse all ──> load all buckets ──> glance at them ──> at all
+///  entries ──> each: find its connection, or schedule one; forward; verdict
+/// ```
+#[derive(Debug)]
+pub struct Shard<'m> {
+    id: ShardId,
+    table: ConnTable<'m>,
+    snapshot: Arc<Snapshot>,
+    /// By the slot that stays with a service over generations.
+    schedulers: Vec<Option<sched::State>>,
+    stats: Stats,
+    answers: AnswerBudget,
+    /// What the passes of a batch hand to one another. Kept, so that no batch
+    /// begins with making it.
+    ahead: [Ahead; BATCH],
+    /// Makes the type not `Sync`.
+    not_shared: PhantomData<Cell<()>>,
+}
+
+/// The memory given to a shard does not hold a single connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLittleMemory {
+    /// Lines needed for one connection.
+    pub least: usize,
+}
+
+impl fmt::Display for TooLittleMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a shard needs at least {} lines of memory", self.least)
+    }
+}
+
+impl core::error::Error for TooLittleMemory {}
+
+impl<'m> Shard<'m> {
+    /// A shard with no connections, its table in `memory`, which must be zero.
+    ///
+    /// `limits` are those of the planner that made `snapshot`.
+    ///
+    /// *Units:* [`Line`]s of 64 bytes; [`memory_for`](Self::memory_for) says how many.
+    /// *Errors:* [`TooLittleMemory`]. *Cost:* the only place a shard allocates.
+    pub fn new(
+        id: ShardId,
+        memory: &'m mut [Line],
+        limits: &Limits,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<Self, TooLittleMemory> {
+        // Each shard hashes by another seed, so that no set of flows is bad for all.
+        let seed = Seed::new(limits.seed ^ (u64::from(id.0) << 56));
+        let table = ConnTable::new(memory, seed).ok_or(TooLittleMemory {
+            least: lines_for(1),
+        })?;
+        let mut shard = Self {
+            id,
+            table,
+            schedulers: alloc::vec![None; limits.services],
+            stats: Stats::new(limits.real_servers),
+            answers: AnswerBudget::default(),
+            ahead: [Ahead::NOTHING; BATCH],
+            snapshot: snapshot.clone(),
+            not_shared: PhantomData,
+        };
+        shard.take_over(None);
+        Ok(shard)
+    }
+
+    /// Lines of memory for a table of so many connections: 128 bytes each, and
+    /// 32 to 64 for the index.
+    #[must_use]
+    pub const fn memory_for(connections: usize) -> usize {
+        lines_for(connections)
+    }
+
+    /// Decides what becomes of each packet, in order, and rewrites those that
+    /// are sent on. `verdicts` gets one for each; the shorter of the two slices
+    /// says how many are looked at.
+    ///
+    /// *Cost:* see `benches/`. Never allocates, blocks or panics.
+    pub fn process(
+        &mut self,
+        now: Instant,
+        packets: &mut [PacketBuf<'_>],
+        verdicts: &mut [Verdict],
+    ) {
+        let count = packets.len().min(verdicts.len());
+        let packets = packets[..count].chunks_mut(BATCH);
+        for (packets, verdicts) in packets.zip(verdicts[..count].chunks_mut(BATCH)) {
+            self.look_ahead(packets);
+            let (mut step, ahead) = self.step(now);
+            for ((ahead, buf), verdict) in ahead.iter().zip(packets).zip(verdicts) {
+                *verdict = match ahead.read {
+                    Ok(()) => step.decide(buf, &ahead.packet, ahead.hash, ahead.guess),
+                    Err(verdict) => verdict,
+                };
+                step.stats.count(*verdict);
+            }
+        }
+    }
+
+    /// Parses a batch, and asks memory for all that its packets need before any
+    /// of them waits for it.
+    fn look_ahead(&mut self, packets: &mut [PacketBuf<'_>]) {
+        let ahead = &mut self.ahead[..packets.len()];
+        for (ahead, buf) in ahead.iter_mut().zip(packets) {
+            let interface = self.snapshot.network.interface(buf.ingress());
+            ahead.read = ahead
+                .packet
+                .read(buf, interface.map(|interface| &interface.mac));
+            ahead.hash = self.table.hash(&ahead.packet.flow);
+        }
+        // Passes of loads that do not wait for each other: by the time a packet
+        // is decided on, its bucket and its entry are in the cache.
+        let touched = ahead
+            .iter()
+            .fold(0, |touched, ahead| touched ^ self.table.touch(ahead.hash));
+        // Nobody asks for it, but without this nothing would be loaded.
+        black_box(touched);
+        for ahead in &mut *ahead {
+            ahead.guess = self.table.glance(ahead.hash);
+        }
+        for ahead in ahead.iter_mut().filter(|ahead| ahead.guess.is_none()) {
+            ahead.guess = self.table.second_glance(ahead.hash);
+        }
+        for ahead in ahead {
+            ahead.guess = ahead
+                .guess
+                .filter(|entry| self.table.peek(*entry, &ahead.packet.flow));
+        }
+    }
+
+    /// Works by `snapshot` from now on and returns the one before.
+    ///
+    /// Connections stay as they are: they keep the number of their real server.
+    pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let old = core::mem::replace(&mut self.snapshot, snapshot);
+        self.take_over(Some(&old));
+        old
+    }
+
+    /// Ends connections whose time has come, in at most `budget` steps, and
+    /// returns how many.
+    pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
+        let (loads, id) = (&self.snapshot.loads, self.id.index());
+        let ended = self.table.expire(now.tick(), budget, |entry| {
+            let active = i32::from(entry.has(ACTIVE));
+            loads.add(id, entry.real_server(), -active, active - 1);
+        });
+        self.stats.closed += ended as u64;
+        ended
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The snapshot it works by.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// How many connections it holds.
+    #[must_use]
+    pub const fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many connections it can hold.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// Every connection, in no order.
+    pub fn list(&self, now: Instant) -> impl Iterator<Item = Connection> {
+        self.table
+            .iter()
+            .map(move |entry| Connection::of(entry, now))
+    }
+
+    /// Brings schedulers and counters from `old` to the present snapshot.
+    fn take_over(&mut self, old: Option<&Snapshot>) {
+        for (index, service) in self.snapshot.services.iter().enumerate() {
+            let Some(state) = self.schedulers.get_mut(service.slot as usize) else {
+                continue;
+            };
+            // Mostly it stands where it stood, and is not searched for.
+            let before = old
+                .and_then(|old| {
+                    let is_it = |before: &&PlannedService| before.key == service.key;
+                    let same_place = old.services.get(index).filter(is_it);
+                    same_place.or_else(|| old.services.iter().find(is_it))
+                })
+                .map(|before| &before.roster);
+            let scheduler = service.roster.scheduler();
+            if before.is_none_or(|before| before.scheduler() != scheduler) {
+                *state = Some(sched::State::new(scheduler, self.id.index()));
+            }
+            if let Some(state) = state {
+                state.adopt(before, &service.roster);
+            }
+        }
+        let known = old.map_or(0, |old| old.generation);
+        for (index, planned) in self.snapshot.real_servers.iter().enumerate() {
+            if planned
+                .as_ref()
+                .is_some_and(|planned| planned.since > known)
+            {
+                self.stats.forget(crate::config::RealServerId(index as u32));
+            }
+        }
+    }
+
+    /// What deciding on packets takes, and what was seen of them ahead.
+    fn step(&mut self, now: Instant) -> (Step<'_, 'm>, &[Ahead; BATCH]) {
+        let step = Step {
+            now,
+            id: self.id,
+            table: &mut self.table,
+            snapshot: &self.snapshot,
+            schedulers: &mut self.schedulers,
+            stats: &mut self.stats,
+            answers: &mut self.answers,
+        };
+        (step, &self.ahead)
+    }
+}
+
+/// A connection as it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// From the client to the service.
+    pub flow: crate::packet::FlowKey,
+    /// The real server's number, address and port.
+    pub real_server: crate::config::RealServerId,
+    /// Its address.
+    pub address: core::net::IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// How packets reach it.
+    pub forwarding: crate::config::ForwardingMethod,
+    /// The state, for TCP.
+    pub tcp_state: Option<crate::conn::tcp::TcpState>,
+    /// Whether it counts as active.
+    pub active: bool,
+    /// Packets from the client so far.
+    pub packets: u32,
+    /// Until it ends if nothing more comes.
+    pub remaining: core::time::Duration,
+}
+
+impl Connection {
+    fn of(entry: Entry<'_>, now: Instant) -> Self {
+        let flow = entry.flow();
+        let ticks = now.tick().until(entry.deadline()).max(0) as u64;
+        Self {
+            flow,
+            real_server: entry.real_server(),
+            address: entry.real_server_address(),
+            port: entry.real_server_port(),
+            forwarding: entry.forwarding(),
+            tcp_state: (entry.protocol() == crate::packet::transport::TCP)
+                .then(|| entry.tcp_state()),
+            active: entry.has(ACTIVE),
+            packets: entry.packets(),
+            remaining: crate::time::span(ticks),
+        }
+    }
+}
+
+/// A packet on its way through the passes of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    packet: Packet,
+    /// Whether there is a packet at all, or else what becomes of the frame.
+    read: Result<(), Verdict>,
+    hash: u64,
+    guess: Option<u32>,
+}
+
+impl Ahead {
+    const NOTHING: Self = Self {
+        packet: Packet::NONE,
+        read: Err(Verdict::Drop(DropReason::Truncated)),
+        hash: 0,
+        guess: None,
+    };
+}
+
+/// Packets looked at together. Enough loads in flight to hide the memory
+/// behind a million connections, few enough that what was fetched is still in
+/// the first-level cache when its turn comes; see `benches/`.
+const BATCH: usize = 32;

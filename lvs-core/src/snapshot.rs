@@ -1,0 +1,261 @@
+//! What a shard reads: one configuration and the way to each of its real
+//! servers, immutable until the next.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+
+use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
+use crate::conn::Lifetimes;
+use crate::loads::Loads;
+use crate::network::{Network, Resolution};
+use crate::packet::{Addresses, FlowKey, Seed, flow::hash_end};
+use crate::paths::PathMtus;
+use crate::sched::Roster;
+
+/// A NIC, by its place in the list the director was started with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port(pub u8);
+
+impl Port {
+    /// Its place in arrays kept by port.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One of the director's shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u8);
+
+impl ShardId {
+    /// Its place in arrays kept by shard.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A configuration together with the ways to its real servers.
+///
+/// Made by [`Planner::plan`](crate::Planner::plan) on the control side, shared
+/// by all shards, replaced whole.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) generation: u64,
+    pub(crate) config: Arc<Config>,
+    pub(crate) network: Arc<Network>,
+    pub(crate) loads: Arc<Loads>,
+    pub(crate) paths: Arc<PathMtus>,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) services: Vec<PlannedService>,
+    /// By [`RealServerId`]; `None` where the number is free or retired.
+    pub(crate) real_servers: Vec<Option<PlannedRealServer>>,
+    pub(crate) by_address: EndTable,
+    /// Masqueraded real servers, by the source of their replies.
+    pub(crate) masqueraded: EndTable,
+    /// The address of every masqueraded real server, sorted.
+    pub(crate) masqueraded_addresses: Vec<IpAddr>,
+    /// Tunnels over IPv4, by the real server they lead to.
+    pub(crate) tunnels: EndTable,
+    /// Every VIP, sorted.
+    pub(crate) vips: Vec<IpAddr>,
+    pub(crate) serves_ipv4: bool,
+    pub(crate) serves_ipv6: bool,
+    pub(crate) seed: Seed,
+    pub(crate) shards: u8,
+}
+
+/// A service as the data path needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedService {
+    pub(crate) key: ServiceKey,
+    pub(crate) roster: Roster,
+    /// Whether any of its real servers is masqueraded, so that its connections
+    /// live where the client's hash says.
+    pub(crate) masquerades: bool,
+    /// The number that stays with the service over generations.
+    pub(crate) slot: u32,
+}
+
+/// A real server as the data path needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlannedRealServer {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) forwarding: ForwardingMethod,
+    pub(crate) way: Resolution,
+    /// Its service's place in the configuration.
+    pub(crate) service: u32,
+    /// The generation that gave it its number.
+    pub(crate) since: u64,
+}
+
+impl Snapshot {
+    /// Counts up with each plan.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The configuration it carries out.
+    #[must_use]
+    pub const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The interfaces, routes and neighbours it was made from.
+    #[must_use]
+    pub const fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// Each service's real servers with their numbers, in configuration order.
+    pub fn real_servers(&self) -> impl Iterator<Item = (ServiceKey, IpAddr, u16, RealServerId)> {
+        self.real_servers
+            .iter()
+            .enumerate()
+            .filter_map(|(index, planned)| {
+                let planned = planned.as_ref()?;
+                let service = self.services.get(planned.service as usize)?;
+                Some((
+                    service.key,
+                    planned.address,
+                    planned.port,
+                    RealServerId(index as u32),
+                ))
+            })
+    }
+
+    /// One more than the highest number given to a real server so far.
+    #[must_use]
+    pub fn real_server_numbers(&self) -> usize {
+        self.real_servers.len()
+    }
+
+    /// The real servers no packet can be sent to now, and why.
+    pub fn unreachable(&self) -> impl Iterator<Item = (IpAddr, Resolution)> {
+        self.real_servers
+            .iter()
+            .flatten()
+            .filter(|planned| !matches!(planned.way, Resolution::Hop(_)))
+            .map(|planned| (planned.address, planned.way))
+    }
+
+    /// Whether there is any service of this family. Without one the director
+    /// is none, as the kernel's then has no hooks: what it remembers of earlier
+    /// services does not matter.
+    pub(crate) fn serves(&self, family: &Addresses) -> bool {
+        match family {
+            Addresses::V4 { .. } => self.serves_ipv4,
+            Addresses::V6 { .. } => self.serves_ipv6,
+        }
+    }
+
+    /// The service a packet is addressed to, by its place.
+    pub(crate) fn service(&self, flow: &FlowKey) -> Option<(usize, &PlannedService)> {
+        let (address, port) = flow.destination();
+        let index = self.by_address.get(flow.protocol, address, port)? as usize;
+        Some((index, self.services.get(index)?))
+    }
+
+    pub(crate) fn real_server(&self, id: RealServerId) -> Option<&PlannedRealServer> {
+        self.real_servers.get(id.index())?.as_ref()
+    }
+
+    /// Whether this comes from a masqueraded real server's service port.
+    pub(crate) fn is_masqueraded_reply(&self, flow: &FlowKey) -> bool {
+        let (address, port) = flow.source();
+        self.masqueraded.get(flow.protocol, address, port).is_some()
+    }
+
+    /// A real server to which a tunnel leads by `protocol`.
+    pub(crate) fn tunnel(&self, protocol: u8, address: Ipv4Addr) -> Option<RealServerId> {
+        let id = self.tunnels.get(protocol, IpAddr::V4(address), 0)?;
+        Some(RealServerId(id))
+    }
+
+    /// Every real server to which a tunnel leads at `address`.
+    pub(crate) fn tunnels_to(&self, address: IpAddr) -> impl Iterator<Item = RealServerId> {
+        (0u32..)
+            .zip(&self.real_servers)
+            .filter(move |(_, planned)| {
+                planned.as_ref().is_some_and(|planned| {
+                    planned.address == address && planned.forwarding == ForwardingMethod::Tunnel
+                })
+            })
+            .map(|(id, _)| RealServerId(id))
+    }
+
+    /// Whether an address belongs to any service, whatever the port.
+    pub(crate) fn is_vip(&self, address: IpAddr) -> bool {
+        self.vips.binary_search(&address).is_ok()
+    }
+
+    /// Whether an address belongs to any masqueraded real server.
+    pub(crate) fn is_masqueraded_address(&self, address: IpAddr) -> bool {
+        self.masqueraded_addresses.binary_search(&address).is_ok()
+    }
+}
+
+/// Numbers by protocol, address and port: open addressing, never changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EndTable {
+    slots: Vec<Option<(u8, IpAddr, u16, u32)>>,
+    seed: Option<Seed>,
+}
+
+impl EndTable {
+    pub(crate) fn new(entries: &[(u8, IpAddr, u16, u32)], seed: Seed) -> Self {
+        if entries.is_empty() {
+            return Self::default();
+        }
+        // At most half full, so that a probe ends soon and always.
+        let mut slots = alloc::vec![None; (entries.len() * 2).next_power_of_two()];
+        let mask = slots.len() - 1;
+        for entry in entries {
+            let mut at = hash_end(entry.1, entry.2, seed) as usize & mask;
+            while slots[at].is_some() {
+                at = (at + 1) & mask;
+            }
+            slots[at] = Some(*entry);
+        }
+        Self {
+            slots,
+            seed: Some(seed),
+        }
+    }
+
+    pub(crate) fn get(&self, protocol: u8, address: IpAddr, port: u16) -> Option<u32> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = hash_end(address, port, self.seed?) as usize & mask;
+        while let Some((p, a, o, value)) = self.slots.get(at)? {
+            if (*p, *a, *o) == (protocol, address, port) {
+                return Some(*value);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_finds_exactly_what_it_was_given() {
+        let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let entries: Vec<_> = (0..100u8)
+            .map(|n| (6, ip(n), 80 + u16::from(n % 3), u32::from(n)))
+            .collect();
+        let table = EndTable::new(&entries, Seed::new(1));
+        for (protocol, address, port, value) in &entries {
+            assert_eq!(table.get(*protocol, *address, *port), Some(*value));
+            assert_eq!(table.get(17, *address, *port), None);
+            assert_eq!(table.get(*protocol, *address, port + 100), None);
+        }
+        assert_eq!(EndTable::default().get(6, ip(1), 80), None);
+    }
+}

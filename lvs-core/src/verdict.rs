@@ -1,0 +1,116 @@
+//! What becomes of a packet.
+
+use crate::snapshot::{Port, ShardId};
+
+/// What the caller must do with a packet after [`Shard::process`](crate::Shard::process).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Send it by this port; its bytes are ready for the wire.
+    Transmit(Port),
+    /// It is not the director's business: give it to the host's own stack,
+    /// unchanged.
+    Host,
+    /// It ends here, for this reason.
+    Drop(DropReason),
+    /// Its connection lives with another shard: give it there, unchanged.
+    Handoff(ShardId),
+}
+
+/// Declares the drop reasons once, with a name for people and a counter index
+/// for each.
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
+        /// Why a packet ended in the director. Each has its own counter.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl DropReason {
+            /// Every reason, in counter order.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// Its name in listings and metrics.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// The frame ends before its headers do.
+    Truncated => "truncated",
+    /// The Ethernet destination is neither this port nor a group.
+    NotOurMac => "not_our_mac",
+    /// Version, header length or total length of an IP header contradict each other.
+    BadIpHeader => "bad_ip_header",
+    /// The IPv4 header checksum does not fit (RFC 1122 3.2.1.2).
+    BadIpChecksum => "bad_ip_checksum",
+    /// The packet ends within its TCP or UDP header.
+    BadTransportHeader => "bad_transport_header",
+    /// Sent from an address nobody can be answered at.
+    BadSource => "bad_source",
+    /// An ICMP error whose own checksum does not fit, so that it must not be
+    /// rewritten.
+    BadIcmpChecksum => "bad_icmp_checksum",
+    /// An IP fragment of a service's packet: ports are known only whole.
+    Fragment => "fragment",
+    /// No real server of the service takes new connections, and the client
+    /// cannot be told (the packet was an error itself, or has no room for an answer).
+    NoRealServer => "no_real_server",
+    /// The connection's real server has been removed from its service.
+    RealServerGone => "real_server_gone",
+    /// The connection table is full.
+    TableFull => "table_full",
+    /// Both index buckets of the connection are full though the table is not.
+    IndexFull => "index_full",
+    /// The hop towards the destination has no known link address yet.
+    NextHopUnresolved => "next_hop_unresolved",
+    /// No route leads to the destination.
+    Unreachable => "unreachable",
+    /// TTL or hop limit ran out, and no answer can be made of this packet.
+    TtlExpired => "ttl_expired",
+    /// Longer than the MTU ahead, and no answer can be made of this packet.
+    TooBig => "too_big",
+    /// Longer than the MTU ahead and free to be fragmented, which the director
+    /// does not do.
+    FragmentationNeeded => "fragmentation_needed",
+    /// Its sender was owed an ICMP answer, but too many were sent just now.
+    AnswerLimited => "answer_limited",
+    /// An ICMP error about a tunnel of the director's own, taken note of; the
+    /// client need not hear of it.
+    TunnelError => "tunnel_error",
+    /// No room in front of the packet for the headers it needs.
+    NoHeadroom => "no_headroom",
+    /// The verdict would send it to a shard that does not exist.
+    NoSuchShard => "no_such_shard",
+}
+
+impl DropReason {
+    /// Its place in [`DropReason::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_counter_and_name() {
+        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), index);
+            let same_name = DropReason::ALL
+                .into_iter()
+                .filter(|r| r.name() == reason.name());
+            assert_eq!(same_name.count(), 1, "{}", reason.name());
+        }
+    }
+}
