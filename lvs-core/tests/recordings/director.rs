@@ -1,0 +1,263 @@
+//! The recorded director: interfaces, routes and neighbours as they were, the
+//! services its commands made, and one shard that serves them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lvs_core::network::{Interface, Neighbour, Resolution, Route, Way};
+use lvs_core::{
+    Config, ForwardingMethod, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port,
+    RealServer, Service, Shard, Timeouts, Verdict,
+};
+
+use crate::command::{Command, Real};
+
+/// A director that takes commands and frames.
+pub(crate) struct Director<'m> {
+    pub(crate) services: Vec<Service>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) network: Arc<Network>,
+    pub(crate) shard: Shard<'m>,
+    planner: Planner,
+    mtus: [u32; 2],
+    routes: Vec<Route>,
+}
+
+impl<'m> Director<'m> {
+    /// The director before any command, its connections in `memory`.
+    pub(crate) fn new(memory: &'m mut [Line]) -> Self {
+        let limits = Limits {
+            services: 16,
+            real_servers: 64,
+            ..Limits::default()
+        };
+        let mut planner = Planner::new(limits);
+        let (mtus, routes) = ([1500; 2], routes());
+        let network = network(mtus, &routes);
+        let snapshot = planner.plan(&Config::new([]).unwrap(), &network).unwrap();
+        let shard = Shard::new(Default::default(), memory, &limits, snapshot).unwrap();
+        Self {
+            services: Vec::new(),
+            timeouts: Timeouts::default(),
+            network,
+            shard,
+            planner,
+            mtus,
+            routes,
+        }
+    }
+
+    /// Carries out a command that changes something.
+    ///
+    /// *Errors:* the feature that is missing for it.
+    pub(crate) fn carry_out(&mut self, command: Command) -> Result<(), String> {
+        match command {
+            Command::AddService(key, scheduler) => {
+                if self.network.resolve(key.address.ip()) != Resolution::Local {
+                    return Err("services the host has not the address of".into());
+                }
+                let service = Service::new(key.protocol, key.address, scheduler);
+                self.services.push(service);
+            }
+            Command::EditService(key, scheduler) => self.service(key).scheduler = scheduler,
+            Command::RemoveService(key) => self.services.retain(|service| service.key() != key),
+            Command::AddRealServer(key, real) => {
+                if self.network.resolve(real.address.ip()) == Resolution::Local {
+                    return Err("the director as a real server".into());
+                }
+                self.service(key).real_servers.push(made(&real));
+            }
+            Command::EditRealServer(key, real) => *self.find(key, &real) = made(&real),
+            Command::RemoveRealServer(key, address) => {
+                let gone = |rs: &RealServer| {
+                    rs.address == address.ip() && rs.port(key.address.port()) == address.port()
+                };
+                self.service(key).real_servers.retain(|rs| !gone(rs));
+            }
+            Command::Clear => self.services.clear(),
+            Command::Timeouts([tcp, fin, udp]) => {
+                let timeouts = &mut self.timeouts;
+                let kept = [
+                    (&mut timeouts.tcp, tcp),
+                    (&mut timeouts.tcp_fin, fin),
+                    (&mut timeouts.udp, udp),
+                ];
+                for (timeout, seconds) in kept.into_iter().filter(|(_, seconds)| *seconds > 0) {
+                    *timeout = Duration::from_secs(seconds);
+                }
+            }
+            Command::Mtu { interface, mtu } => self.mtus[port(&interface).index()] = mtu,
+            Command::AddRoute {
+                prefix,
+                length,
+                gateway,
+                interface,
+            } => self
+                .routes
+                .push(out(prefix, length, port(&interface), Some(gateway))),
+            Command::RemoveDefaultRoute { ipv6 } => self
+                .routes
+                .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
+            Command::ListConnections
+            | Command::ListServices
+            | Command::ListTimeouts
+            | Command::ListTraffic
+            | Command::ListOther => {}
+        }
+        self.publish()
+    }
+
+    /// Has the shard decide on a frame; what it sends, if it does.
+    pub(crate) fn receive(&mut self, now: Instant, port: Port, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        // Room on both sides, filled with what must not show.
+        let mut chunk = vec![0xa5; HEADROOM + frame.len() + HEADROOM];
+        let mut range: Range<usize> = HEADROOM..HEADROOM + frame.len();
+        chunk[range.clone()].copy_from_slice(frame);
+        let mut verdicts = [Verdict::Host];
+        let mut packets = [PacketBuf::new(&mut chunk, &mut range, port)];
+        self.shard.process(now, &mut packets, &mut verdicts);
+        (verdicts[0], chunk[range].to_vec())
+    }
+
+    /// The connections of each real server.
+    pub(crate) fn loads(&self) -> &Loads {
+        self.planner.loads()
+    }
+
+    fn service(&mut self, key: lvs_core::ServiceKey) -> &mut Service {
+        let found = self
+            .services
+            .iter_mut()
+            .find(|service| service.key() == key);
+        found.unwrap()
+    }
+
+    fn find(&mut self, key: lvs_core::ServiceKey, real: &Real) -> &mut RealServer {
+        let (address, port) = (real.address.ip(), real.address.port());
+        let real_servers = &mut self.service(key).real_servers;
+        let same =
+            |rs: &&mut RealServer| rs.address == address && rs.port(key.address.port()) == port;
+        real_servers.iter_mut().find(same).unwrap()
+    }
+
+    fn publish(&mut self) -> Result<(), String> {
+        self.network = network(self.mtus, &self.routes);
+        let config = Config::with_timeouts(self.services.clone(), self.timeouts)
+            .map_err(|error| error.to_string())?;
+        let snapshot = self.planner.plan(&config, &self.network).unwrap();
+        self.shard.adopt(snapshot);
+        Ok(())
+    }
+}
+
+fn made(real: &Real) -> RealServer {
+    let address = real.address.ip();
+    let made = match real.forwarding {
+        ForwardingMethod::Masquerade { .. } => RealServer::masquerade(real.address),
+        ForwardingMethod::DirectRoute => RealServer::direct_route(address),
+        ForwardingMethod::Tunnel => RealServer::tunnel(address),
+    };
+    made.weight(real.weight)
+}
+
+fn network(mtus: [u32; 2], routes: &[Route]) -> Arc<Network> {
+    let interface = |mtu: u32, net: u8| Interface {
+        mac: [2, 0, 0, 0, net, 1],
+        mtu,
+        ipv4: Some(Ipv4Addr::new(10, net / 16 * 10, 0, 1)),
+        ipv6: Some(Ipv6Addr::new(0x2001, 0xdb8, u16::from(net), 0, 0, 0, 0, 1)),
+    };
+    let interfaces = vec![interface(mtus[0], 0x10), interface(mtus[1], 0x20)];
+    Arc::new(Network::new(interfaces, routes.to_vec(), neighbours()))
+}
+
+/// The routes before any command.
+fn routes() -> Vec<Route> {
+    let (client, server) = (Port(0), Port(1));
+    let own = [
+        ("127.0.0.0", 8),
+        ("10.10.0.1", 32),
+        ("10.20.0.1", 32),
+        ("::1", 128),
+        ("2001:db8:10::1", 128),
+        ("2001:db8:20::1", 128),
+    ];
+    let vips = (80..=83).flat_map(|last| {
+        [
+            (format!("203.0.113.{last}"), 32),
+            (format!("2001:db8:ff::{last}"), 128),
+        ]
+    });
+    let local = |(prefix, length): (String, u8)| Route {
+        prefix: prefix.parse().unwrap(),
+        length,
+        way: Way::Local,
+    };
+    let ways = [
+        ("10.10.0.0", 24, client, None),
+        ("10.20.0.0", 24, server, None),
+        ("2001:db8:10::", 64, client, None),
+        ("2001:db8:20::", 64, server, None),
+        ("0.0.0.0", 0, client, Some("10.10.0.254")),
+        ("::", 0, client, Some("2001:db8:10::fe")),
+        ("172.16.0.0", 16, server, Some("10.20.0.254")),
+        ("2001:db8:172::", 48, server, Some("2001:db8:20::fe")),
+    ];
+    let ways = ways.map(|(prefix, length, port, gateway)| {
+        let gateway = gateway.map(|gateway| gateway.parse().unwrap());
+        out(prefix.parse().unwrap(), length, port, gateway)
+    });
+    let own = own.map(|(prefix, length)| (prefix.to_string(), length));
+    own.into_iter().chain(vips).map(local).chain(ways).collect()
+}
+
+fn out(prefix: IpAddr, length: u8, port: Port, gateway: Option<IpAddr>) -> Route {
+    let way = Way::Out {
+        port,
+        vlan: None,
+        gateway,
+        source: None,
+        mtu: None,
+    };
+    Route {
+        prefix,
+        length,
+        way,
+    }
+}
+
+/// The gateways and real servers 11 to 42.
+fn neighbours() -> Vec<Neighbour> {
+    let neighbour = |address: String, port: u8, mac: [u8; 2]| Neighbour {
+        address: address.parse().unwrap(),
+        port: Port(port),
+        vlan: None,
+        mac: [2, 0, 0, 0, mac[0], mac[1]],
+    };
+    let gateways = [
+        neighbour("10.10.0.254".into(), 0, [0x10, 0xfe]),
+        neighbour("2001:db8:10::fe".into(), 0, [0x10, 0xfe]),
+        neighbour("10.20.0.254".into(), 1, [0x20, 0xfe]),
+        neighbour("2001:db8:20::fe".into(), 1, [0x20, 0xfe]),
+    ];
+    let real_servers = (11..=42).flat_map(|number| {
+        [
+            neighbour(format!("10.20.0.{number}"), 1, [0x20, number]),
+            neighbour(format!("2001:db8:20::{number}"), 1, [0x20, number]),
+        ]
+    });
+    gateways.into_iter().chain(real_servers).collect()
+}
+
+fn port(interface: &str) -> Port {
+    match interface {
+        "cli0" => Port(0),
+        "rs0" => Port(1),
+        other => panic!("interface {other}"),
+    }
+}
+
+/// Bytes around a frame.
+const HEADROOM: usize = 128;

@@ -1,0 +1,191 @@
+//! A Linux host, as much of it as the recordings show: forwarding on, nothing
+//! listening, no limit to its ICMP messages. It gets what the director leaves
+//! to it.
+
+use std::net::IpAddr;
+
+use lvs_core::network::Resolution;
+use lvs_core::{Network, Port};
+
+use crate::frame::{self, ICMP, ICMP_V6, Packet, TCP, UDP, word};
+
+/// What a host sends because of a frame.
+pub(crate) fn receive(network: &Network, port: Port, frame: &[u8]) -> Vec<(Port, Vec<u8>)> {
+    let mine = network.interface(port).unwrap().mac;
+    let packet = match Packet::read(frame) {
+        Some(packet) if frame[..6] == mine => packet,
+        _ => return vec![],
+    };
+    let answer = match network.resolve(packet.destination) {
+        Resolution::Local => deliver(&packet),
+        _ => match route(network, packet.clone()) {
+            Ok(routed) => Some(routed),
+            Err(error) => {
+                own_address(network, port, &packet).and_then(|from| complain(&packet, from, error))
+            }
+        },
+    };
+    answer
+        .and_then(|packet| send(network, &packet))
+        .into_iter()
+        .collect()
+}
+
+/// Takes a packet to the host itself.
+fn deliver(packet: &Packet) -> Option<Packet> {
+    let (from, to) = (packet.destination, packet.source);
+    let transport = packet.transport();
+    match packet.protocol {
+        TCP => reset(packet),
+        UDP => {
+            let sound = transport.len() >= 8
+                && (word(transport, 6) == 0 || packet.transport_sum() == 0xffff);
+            if sound {
+                complain(packet, from, PORT_UNREACHABLE)
+            } else {
+                None
+            }
+        }
+        ICMP if transport.first() == Some(&8) => Some(answer(
+            from,
+            to,
+            ICMP,
+            [&[0, 0, 0, 0], &transport[4..]].concat(),
+            2,
+        )),
+        ICMP_V6 if transport.first() == Some(&128) => Some(answer(
+            from,
+            to,
+            ICMP_V6,
+            [&[129, 0, 0, 0], &transport[4..]].concat(),
+            2,
+        )),
+        ICMP | ICMP_V6 => None,
+        _ => None,
+    }
+}
+
+/// The RST for a segment nobody waits for (RFC 9293 3.10.7.1).
+fn reset(packet: &Packet) -> Option<Packet> {
+    let segment = packet.transport();
+    if segment.len() < 20 || packet.transport_sum() != 0xffff {
+        return None;
+    }
+    let offset = usize::from(segment[12] >> 4) * 4;
+    let flags = segment[13];
+    if offset < 20 || offset > segment.len() || flags & RST != 0 {
+        return None;
+    }
+    let mut answered = vec![0u8; 20];
+    answered[..2].copy_from_slice(&segment[2..4]);
+    answered[2..4].copy_from_slice(&segment[..2]);
+    answered[12] = 0x50;
+    if flags & ACK != 0 {
+        answered[4..8].copy_from_slice(&segment[8..12]);
+        answered[13] = RST;
+    } else {
+        let sequence = u32::from_be_bytes(segment[4..8].try_into().unwrap());
+        let counted = segment.len() - offset + usize::from(flags & 1) + usize::from(flags >> 1 & 1);
+        let next = sequence.wrapping_add(counted as u32);
+        answered[8..12].copy_from_slice(&next.to_be_bytes());
+        answered[13] = RST | ACK;
+    }
+    let mut reset = answer(packet.destination, packet.source, TCP, answered, 16);
+    if reset.source.is_ipv4() {
+        reset.bytes[6] = 0x40;
+        reset.bytes[1] = packet.tos;
+        reset.seal();
+    }
+    Some(reset)
+}
+
+/// Sends a packet on as a router does.
+fn route(network: &Network, mut packet: Packet) -> Result<Packet, Error> {
+    let Resolution::Hop(hop) = network.resolve(packet.destination) else {
+        return Err(HOST_UNREACHABLE);
+    };
+    if packet.ttl <= 1 {
+        return Err(TIME_EXCEEDED);
+    }
+    if packet.bytes.len() as u32 > hop.mtu {
+        return Err(too_big(hop.mtu));
+    }
+    match packet.source {
+        IpAddr::V4(_) => packet.bytes[8] -= 1,
+        IpAddr::V6(_) => packet.bytes[7] -= 1,
+    }
+    packet.seal();
+    Ok(packet)
+}
+
+/// An ICMP error: type, code and second word, for each family.
+type Error = [(u8, u8, u32); 2];
+
+const PORT_UNREACHABLE: Error = [(3, 3, 0), (1, 4, 0)];
+const HOST_UNREACHABLE: Error = [(3, 1, 0), (1, 0, 0)];
+const TIME_EXCEEDED: Error = [(11, 0, 0), (3, 0, 0)];
+
+const fn too_big(mtu: u32) -> Error {
+    [(3, 4, mtu), (2, 0, mtu)]
+}
+
+/// Tells the sender of a packet of an error, unless it is one itself.
+fn complain(packet: &Packet, from: IpAddr, [v4, v6]: Error) -> Option<Packet> {
+    let is_error = match (packet.protocol, packet.transport().first()) {
+        (ICMP, Some(kind)) => !matches!(kind, 0 | 8 | 13..=18),
+        (ICMP_V6, Some(kind)) => *kind < 128,
+        _ => false,
+    };
+    if is_error {
+        return None;
+    }
+    let ((kind, code, word), protocol, most) = match from {
+        IpAddr::V4(_) => (v4, ICMP, 576 - 28),
+        IpAddr::V6(_) => (v6, ICMP_V6, 1280 - 48),
+    };
+    let mut message = vec![kind, code, 0, 0];
+    message.extend(word.to_be_bytes());
+    message.extend(&packet.bytes[..packet.bytes.len().min(most)]);
+    let mut error = answer(from, packet.source, protocol, message, 2);
+    if from.is_ipv4() {
+        error.bytes[1] = packet.tos & 0x1e | 0xc0;
+        error.seal();
+    }
+    Some(error)
+}
+
+/// A packet of the host's own, its checksum made and put at `field`.
+fn answer(from: IpAddr, to: IpAddr, protocol: u8, mut transport: Vec<u8>, field: usize) -> Packet {
+    let checksum = !frame::transport_sum(from, to, protocol, &transport);
+    transport[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
+    let mut packet = Packet::write(from, to, protocol, &transport);
+    packet.seal();
+    packet
+}
+
+/// The host's address on the side a packet came from.
+fn own_address(network: &Network, port: Port, packet: &Packet) -> Option<IpAddr> {
+    let interface = network.interface(port)?;
+    match packet.source {
+        IpAddr::V4(_) => interface.ipv4.map(IpAddr::V4),
+        IpAddr::V6(_) => interface.ipv6.map(IpAddr::V6),
+    }
+}
+
+/// The frame that takes a packet to its next hop.
+fn send(network: &Network, packet: &Packet) -> Option<(Port, Vec<u8>)> {
+    let Resolution::Hop(hop) = network.resolve(packet.destination) else {
+        return None;
+    };
+    let mine = network.interface(hop.port)?.mac;
+    let kind = if packet.source.is_ipv4() {
+        [0x08, 0x00]
+    } else {
+        [0x86, 0xdd]
+    };
+    let frame = [&hop.mac[..], &mine, &kind, &packet.bytes].concat();
+    Some((hop.port, frame))
+}
+
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;

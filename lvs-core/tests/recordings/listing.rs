@@ -1,0 +1,176 @@
+//! Compares what `ipvsadm` listed with what a director knows.
+//!
+//! The kernel's timers are coarse when far away: a connection may be listed,
+//! with 00:00 left, up to an eighth of its timeout after its end. The director's
+//! may end two of its ticks late.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lvs_core::conn::tcp::TcpState;
+use lvs_core::{Connection, ForwardingMethod, Instant, Protocol, Service};
+
+use crate::director::Director;
+
+/// Compares a listing of connections (`ipvsadm -Lnc`).
+pub(crate) fn connections(
+    printed: &str,
+    director: &Director<'_>,
+    now: Instant,
+) -> Result<(), String> {
+    let mut mine: Vec<Connection> = director.shard.list(now).collect();
+    for line in printed.lines().skip(2) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [protocol, left, state, rest @ ..] = &words[..] else {
+            return Err(format!("unreadable line {line}"));
+        };
+        let listed = [&[*protocol, *state], rest].concat();
+        let found = mine
+            .iter()
+            .position(|connection| shown(connection) == listed);
+        match found {
+            Some(place) => {
+                let connection = mine.swap_remove(place);
+                if !agree(left, connection.remaining) {
+                    let remaining = connection.remaining;
+                    return Err(format!("listed {line}, but {remaining:?} remain"));
+                }
+            }
+            None if *left == "00:00" => {}
+            None => return Err(format!("listed {line}, but there is none")),
+        }
+    }
+    // Those left over must be about to end.
+    match mine.iter().find(|connection| connection.remaining > SLACK) {
+        Some(connection) => Err(format!("{connection:?} is not listed")),
+        None => Ok(()),
+    }
+}
+
+/// Compares a listing of services and real servers (`ipvsadm -Ln`).
+pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    let (mut listed, mut service) = (BTreeSet::new(), String::new());
+    for line in printed.lines().skip(3) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["->", ref rest @ ..] => listed.insert(format!("{service} -> {}", rest.join(" "))),
+            _ => {
+                service = words.join(" ");
+                listed.insert(service.clone())
+            }
+        };
+    }
+    let mine: BTreeSet<String> = director
+        .services
+        .iter()
+        .flat_map(|service| rows(service, director))
+        .collect();
+    if mine == listed {
+        return Ok(());
+    }
+    Err(format!("listed {listed:#?}, but there are {mine:#?}"))
+}
+
+/// Compares a listing of what passed at each real server
+/// (`ipvsadm -Ln --stats --exact`).
+pub(crate) fn traffic(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    let mut listed: Vec<String> = printed
+        .lines()
+        .skip(3)
+        .filter_map(|line| line.trim_start().strip_prefix("-> "))
+        .map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let row = |(_, address, port, id)| {
+        let traffic = director.shard.stats().traffic(id);
+        format!(
+            "{} {} {} {} {} {}",
+            SocketAddr::new(address, port),
+            traffic.connections,
+            traffic.packets_in,
+            traffic.packets_out,
+            traffic.bytes_in,
+            traffic.bytes_out
+        )
+    };
+    let mut mine: Vec<String> = director.shard.snapshot().real_servers().map(row).collect();
+    listed.sort();
+    mine.sort();
+    if mine == listed {
+        return Ok(());
+    }
+    Err(format!("listed {listed:#?}, but there are {mine:#?}"))
+}
+
+/// Compares the listing of timeouts (`ipvsadm -L --timeout`).
+pub(crate) fn timeouts(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    let timeouts = director.timeouts;
+    let [tcp, fin, udp] = [timeouts.tcp, timeouts.tcp_fin, timeouts.udp].map(|t| t.as_secs());
+    let mine = format!("Timeout (tcp tcpfin udp): {tcp} {fin} {udp}");
+    if printed.trim() == mine {
+        return Ok(());
+    }
+    Err(format!("listed {printed}, but it is {mine}"))
+}
+
+/// A connection as the words of its line, but for the time left.
+fn shown(connection: &Connection) -> Vec<String> {
+    let flow = connection.flow;
+    let end = |(address, port)| SocketAddr::new(address, port).to_string();
+    let protocol = if flow.protocol == 6 { "TCP" } else { "UDP" };
+    vec![
+        protocol.to_string(),
+        connection
+            .tcp_state
+            .map_or("UDP", TcpState::name)
+            .to_string(),
+        end(flow.source()),
+        end(flow.destination()),
+        end((connection.address, connection.port)),
+    ]
+}
+
+/// Whether minutes and seconds could be what remains.
+fn agree(left: &str, remaining: Duration) -> bool {
+    let (minutes, seconds) = left.split_once(':').unwrap();
+    let listed = minutes.parse::<u64>().unwrap() * 60 + seconds.parse::<u64>().unwrap();
+    let earliest = remaining.saturating_sub(SLACK).as_secs();
+    let latest = (remaining + SLACK).as_secs();
+    (earliest..=latest).contains(&listed)
+}
+
+/// A service and its real servers as the words of their lines.
+fn rows(service: &Service, director: &Director<'_>) -> Vec<String> {
+    let protocol = match service.protocol {
+        Protocol::Tcp => "TCP",
+        _ => "UDP",
+    };
+    let name = format!(
+        "{protocol} {} {}",
+        service.address,
+        service.scheduler.name()
+    );
+    let snapshot = director.shard.snapshot();
+    let ids = snapshot
+        .real_servers()
+        .filter(|(key, ..)| *key == service.key());
+    let real_servers = ids.map(|(_, address, port, id)| {
+        let same = |rs: &&lvs_core::RealServer| {
+            rs.address == address && rs.port(service.address.port()) == port
+        };
+        let real_server = service.real_servers.iter().find(same).unwrap();
+        let method = match real_server.forwarding {
+            ForwardingMethod::Masquerade { .. } => "Masq",
+            ForwardingMethod::DirectRoute => "Route",
+            ForwardingMethod::Tunnel => "Tunnel",
+        };
+        let (active, inactive) = director.loads().connections(id);
+        let end = SocketAddr::new(address, port);
+        let weight = real_server.share().get();
+        format!("{name} -> {end} {method} {weight} {active} {inactive}")
+    });
+    std::iter::once(name.clone()).chain(real_servers).collect()
+}
+
+/// Two of the director's ticks and one of the kernel's, rounded up.
+const SLACK: Duration = Duration::from_millis(50);

@@ -1,0 +1,144 @@
+//! Reads a recording.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use lvs_core::Port;
+use serde_json::Value;
+
+/// Commands, packets, and what came of them.
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    /// Set before anything else.
+    pub(crate) sysctls: BTreeMap<String, String>,
+    /// Commands run before the first step.
+    pub(crate) setup: Vec<String>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One step.
+pub(crate) struct Step {
+    /// Seconds since the first step.
+    pub(crate) at: f64,
+    pub(crate) act: Act,
+    /// What came out of the director while it ran.
+    pub(crate) out: Vec<Sent>,
+}
+
+/// What is done in a step.
+pub(crate) enum Act {
+    /// A frame comes in on a port, so many times.
+    Send {
+        port: Port,
+        frame: Vec<u8>,
+        times: u64,
+        /// Nobody looked at what came out.
+        quiet: bool,
+    },
+    Wait,
+    Run {
+        command: String,
+        printed: String,
+        status: i64,
+    },
+    /// A file of the kernel's was read.
+    Read,
+    /// Another kind of step, by its name.
+    Other(String),
+}
+
+/// A frame the director sent.
+pub(crate) struct Sent {
+    pub(crate) port: Port,
+    pub(crate) frame: Vec<u8>,
+    /// The frame in words.
+    pub(crate) text: String,
+    /// Bytes that are not the same each time.
+    pub(crate) vary: Vec<RangeInclusive<usize>>,
+}
+
+/// The scenarios of a compressed recording.
+pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
+    let mut json = Vec::new();
+    lzma_rs::xz_decompress(&mut compressed, &mut json).unwrap();
+    let recording: Value = serde_json::from_slice(&json).unwrap();
+    list(&recording).iter().map(scenario).collect()
+}
+
+fn scenario(value: &Value) -> Scenario {
+    let sysctls = match &value["sysctl"] {
+        Value::Object(set) => set
+            .iter()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect(),
+        _ => BTreeMap::new(),
+    };
+    Scenario {
+        name: text(&value["name"]),
+        sysctls,
+        setup: list(&value["setup"]).iter().map(text).collect(),
+        steps: list(&value["steps"]).iter().map(step).collect(),
+    }
+}
+
+fn step(value: &Value) -> Step {
+    let act = match text(&value["op"]).as_str() {
+        "send" => Act::Send {
+            port: port(&value["if"]),
+            frame: bytes(&value["frame"]),
+            times: value["repeat"].as_u64().unwrap_or(1),
+            quiet: value["quiet"].as_bool() == Some(true) || !value["repeat"].is_null(),
+        },
+        "wait" => Act::Wait,
+        "run" => Act::Run {
+            command: text(&value["cmd"]),
+            printed: text(&value["stdout"]),
+            status: value["rc"].as_i64().unwrap(),
+        },
+        "cat" => Act::Read,
+        other => Act::Other(other.to_string()),
+    };
+    Step {
+        at: value["t"].as_f64().unwrap(),
+        act,
+        out: list(&value["out"]).iter().map(sent).collect(),
+    }
+}
+
+fn sent(value: &Value) -> Sent {
+    let ends = |range: &Value| {
+        let end = |place: usize| range[place].as_u64().unwrap() as usize;
+        end(0)..=end(1)
+    };
+    Sent {
+        port: port(&value["if"]),
+        frame: bytes(&value["frame"]),
+        text: text(&value["text"]),
+        vary: list(&value["vary"]).iter().map(ends).collect(),
+    }
+}
+
+/// The director's two interfaces.
+fn port(value: &Value) -> Port {
+    match value.as_str() {
+        Some("cli") => Port(0),
+        Some("rs") => Port(1),
+        other => panic!("interface {other:?}"),
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_string()
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    let digits = value.as_str().unwrap().as_bytes();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
