@@ -68,6 +68,8 @@ pub struct QueueCounters {
     pub kicks_busy: u64,
     /// Of those, answered ENETDOWN or ENXIO (the link is down).
     pub kicks_link_down: u64,
+    /// Of those, answered with another error.
+    pub kicks_failed: u64,
 }
 
 /// One queue of one NIC, or what stands in for it.

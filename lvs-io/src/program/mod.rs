@@ -1,0 +1,306 @@
+//! Which frames reach the director: [`Steering`].
+//!
+//! A small program in the kernel, attached to each NIC, looks at every frame.
+//! What the rules claim goes to the AF_XDP socket of the receive queue it came
+//! in by; everything else goes on to the kernel's stack as if nothing were
+//! there. Where AF_PACKET stands in for XDP, the same decision is made at tc
+//! ingress instead, and keeps from the stack what the packet socket has got.
+//!
+//! ```text
+//!           NIC ──▶ steer (XDP) ──▶ AF_XDP socket of the queue ──▶ worker
+//!                     │  └─ rules say: not ours
+//!                     ▼
+//!                kernel stack
+//! ```
+//!
+//! Nothing is pinned: when the process ends, by whatever means, programs, maps
+//! and links are gone and the host's network is as before. The kernel side is
+//! `bpf/steer.bpf.c`, described in `bpf/README.md`.
+
+mod elf;
+mod error;
+mod object;
+mod rules;
+mod stats;
+mod trial;
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use crate::nic::Nic;
+use crate::sys::bpf::{self, Hook, Map, Program, ProgramKind};
+pub use error::{Error, Step};
+use object::Object;
+pub use rules::{End, Steer};
+use rules::{Rules, Steps};
+pub use stats::SteeringStats;
+pub use trial::{Trial, Yardstick};
+
+/// How the steering program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum XdpMode {
+    /// In the driver, before the kernel makes an skb of the frame.
+    Native,
+    /// Behind the driver, on the skb: works with every driver.
+    Generic,
+    /// At tc ingress, behind the packet sockets: what the rules claim is
+    /// dropped there, for a packet socket has its copy already.
+    Tc,
+}
+
+/// The steering program at work on some NICs. Dropping it detaches it.
+#[derive(Debug)]
+pub struct Steering {
+    nics: Vec<Attached>,
+    mode: XdpMode,
+    shared: Shared,
+    in_force: Rules,
+}
+
+/// The program on one NIC. The fields drop in this order: detach, then unload.
+#[derive(Debug)]
+struct Attached {
+    name: String,
+    _link: OwnedFd,
+    program: Program,
+    /// The sockets by receive queue; none at tc.
+    sockets: Option<Map>,
+}
+
+/// The maps that the programs of all NICs have in common.
+#[derive(Debug)]
+struct Shared {
+    rules: Map,
+    present: Map,
+    reasons: Map,
+}
+
+impl Steering {
+    /// Loads the program once for each NIC and attaches it. There are no rules
+    /// yet: every frame passes.
+    ///
+    /// The NICs are those of the calling thread's network namespace. Give
+    /// sockets next, rules last.
+    ///
+    /// *Errors*: [`Error::Refused`]; nothing stays attached then.
+    pub fn attach(nics: &[Nic], mode: XdpMode) -> Result<Self, Error> {
+        let object = Object::parse(OBJECT)?;
+        let shared = Shared {
+            rules: make_map(&object, "rules")?,
+            present: make_map(&object, "present")?,
+            reasons: make_map(&object, "reasons")?,
+        };
+        let nics = nics
+            .iter()
+            .map(|nic| {
+                Attached::new(&object, &shared, nic, mode).map_err(|error| error.on(&nic.name))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            nics,
+            mode,
+            shared,
+            in_force: Rules::default(),
+        })
+    }
+
+    /// How it is attached.
+    pub fn mode(&self) -> XdpMode {
+        self.mode
+    }
+
+    /// Lets frames of receive queue `queue` go to `socket`, in place of the one
+    /// before. `nic` is a position in the slice given to [`attach`](Self::attach).
+    ///
+    /// The kernel forgets the socket when it is closed; frames of that queue
+    /// pass from then on.
+    ///
+    /// *Errors*: [`Error::NoSockets`] at tc, [`Error::NoSuchNic`],
+    /// [`Error::Refused`]; nothing has changed then.
+    pub fn set_socket(&self, nic: usize, queue: u32, socket: BorrowedFd<'_>) -> Result<(), Error> {
+        let nic = self.nics.get(nic).ok_or(Error::NoSuchNic { nic })?;
+        let sockets = nic.sockets.as_ref().ok_or(Error::NoSockets)?;
+        sockets
+            .insert(&queue.to_ne_bytes(), &bpf::descriptor_value(socket))
+            .map_err(|error| Error::refused(Step::SetSocket, error).on(&nic.name))
+    }
+
+    /// Makes `steers` what is steered, on all NICs, in place of what was.
+    ///
+    /// Additions come first and deletions last: what is in both is steered
+    /// throughout, and what is in neither never is.
+    ///
+    /// *Errors*: [`Error::Full`], [`Error::Protocol`], [`Error::Refused`]; what
+    /// was in force is in force again then.
+    ///
+    /// *Cost*: a system call for each entry that differs; tens of milliseconds
+    /// of waiting when there are both additions and deletions.
+    pub fn update(&mut self, steers: &[Steer]) -> Result<(), Error> {
+        let wanted = Rules::of(steers)?;
+        let steps = rules::steps(&self.in_force.entries, &wanted.entries);
+        let added = |step: &&rules::Step| step.before.is_none();
+        let most = self.in_force.entries.len() + steps.grow.iter().filter(added).count();
+        let capacity = self.shared.rules.capacity();
+        if most > capacity {
+            return Err(Error::Full {
+                wanted: most,
+                capacity,
+            });
+        }
+        match self.change(&steps, wanted.present) {
+            Ok(()) => self.in_force = wanted,
+            Err(error) => {
+                // Should this fail as well, frames are steered in vain at worst.
+                drop(self.announce(self.in_force.present));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// What has been counted so far, on all NICs together.
+    ///
+    /// *Errors*: [`Error::Refused`].
+    pub fn stats(&self) -> Result<SteeringStats, Error> {
+        let mut stats = SteeringStats::default();
+        for (reason, counter) in stats.by_reason().into_iter().enumerate() {
+            let by_cpu = self
+                .shared
+                .reasons
+                .lookup(&(reason as u32).to_ne_bytes())
+                .map_err(|error| Error::refused(Step::ReadCounters, error))?;
+            let (by_cpu, _) = by_cpu.as_chunks::<8>();
+            *counter = by_cpu.iter().map(|count| u64::from_ne_bytes(*count)).sum();
+        }
+        Ok(stats)
+    }
+
+    /// Takes all steps, or none: a failure takes back those before it.
+    fn change(&self, steps: &Steps, present: u32) -> Result<(), Error> {
+        // While both are in, the program must look for the kinds of both.
+        self.announce(present | self.in_force.present)?;
+        let mut taken = Vec::new();
+        let result = self
+            .take(&steps.grow, &mut taken)
+            .and_then(|()| {
+                // A frame may be between the lookup that missed an addition and
+                // the one that would miss a deletion: let it finish.
+                if !steps.grow.is_empty() && !steps.shrink.is_empty() {
+                    bpf::wait_for_running_programs();
+                }
+                self.take(&steps.shrink, &mut taken)
+            })
+            .and_then(|()| self.announce(present));
+        if result.is_err() {
+            for step in taken.iter().rev() {
+                drop(self.write(&step.key, step.before));
+            }
+        }
+        result
+    }
+
+    fn take(&self, steps: &[rules::Step], taken: &mut Vec<rules::Step>) -> Result<(), Error> {
+        for step in steps {
+            self.write(&step.key, step.after)?;
+            taken.push(*step);
+        }
+        Ok(())
+    }
+
+    fn write(&self, key: &rules::Key, value: Option<u32>) -> Result<(), Error> {
+        match value {
+            Some(value) => self.shared.rules.insert(key, &value.to_ne_bytes()),
+            None => match self.shared.rules.remove(key) {
+                // Gone already is as good.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+                result => result,
+            },
+        }
+        .map_err(|error| Error::refused(Step::WriteRules, error))
+    }
+
+    fn announce(&self, present: u32) -> Result<(), Error> {
+        self.shared
+            .present
+            .insert(&0_u32.to_ne_bytes(), &present.to_ne_bytes())
+            .map_err(|error| Error::refused(Step::WriteRules, error))
+    }
+}
+
+impl Attached {
+    fn new(object: &Object<'_>, shared: &Shared, nic: &Nic, mode: XdpMode) -> Result<Self, Error> {
+        let (kind, section, hook, step) = match mode {
+            XdpMode::Native => (XDP, "xdp.frags", Hook::XdpNative, Step::AttachNative),
+            XdpMode::Generic => (XDP, "xdp.frags", Hook::XdpGeneric, Step::AttachGeneric),
+            XdpMode::Tc => (
+                ProgramKind::Classifier,
+                "tc",
+                Hook::TcxIngress,
+                Step::AttachTc,
+            ),
+        };
+        let sockets = match mode {
+            XdpMode::Tc => None,
+            _ => Some(make_map(object, "xsks")?),
+        };
+        let words = object.program(section, |map| {
+            Some(match map {
+                "rules" => shared.rules.as_raw_fd(),
+                "present" => shared.present.as_raw_fd(),
+                "reasons" => shared.reasons.as_raw_fd(),
+                "xsks" => sockets.as_ref()?.as_raw_fd(),
+                _ => return None,
+            })
+        })?;
+        let program = Program::load(kind, "steer", object.licence(), &words);
+        let program = program.map_err(Error::rejected)?;
+        let link =
+            bpf::link(&program, nic.index, hook).map_err(|error| Error::refused(step, error))?;
+        Ok(Self {
+            name: nic.name.clone(),
+            _link: link,
+            program,
+            sockets,
+        })
+    }
+}
+
+fn make_map(object: &Object<'_>, name: &str) -> Result<Map, Error> {
+    Map::create(name, object.map(name)?).map_err(|error| Error::refused(Step::MakeMap, error))
+}
+
+const XDP: ProgramKind = ProgramKind::XdpFrags;
+
+/// What clang made of `bpf/steer.bpf.c`.
+static OBJECT: &[u8] = include_bytes!("../../bpf/steer.bpf.o");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verifier gives up at a million; what it counts differs by version.
+    const EFFORT: u32 = 50_000;
+
+    #[test]
+    fn the_verifier_has_little_to_do() {
+        let object = Object::parse(OBJECT).unwrap();
+        let made = ["rules", "present", "reasons", "xsks"].map(|name| {
+            let map = Map::create(name, object.map(name).unwrap());
+            (name, map)
+        });
+        for (section, kind) in [("xdp.frags", XDP), ("tc", ProgramKind::Classifier)] {
+            let words = object.program(section, |wanted| {
+                let (_, map) = made.iter().find(|(name, _)| *name == wanted)?;
+                map.as_ref().ok().map(AsRawFd::as_raw_fd)
+            });
+            if made.iter().any(|(_, map)| map.is_err()) {
+                println!("skipped: {:?}; loading a BPF program needs root", made[0].1);
+                return;
+            }
+            let text = Program::effort(kind, object.licence(), &words.unwrap()).unwrap();
+            // "processed 6345 insns (limit 1000000) ..."
+            let (_, rest) = text.split_once("processed ").unwrap();
+            let effort: u32 = rest.split(' ').next().unwrap().parse().unwrap();
+            assert!(effort < EFFORT, "{section}: {text}");
+        }
+    }
+}
