@@ -1,0 +1,113 @@
+//! The configuration file of `lvs run`: text in, checked values out.
+//!
+//! The format is TOML; `lvs.example.toml` shows all of it. Reading a file has
+//! no effect but its answer: all of it is right, or everything that is wrong
+//! with it is told at once. It knows no director, no NIC and no running state.
+
+mod director;
+mod fault;
+mod fields;
+mod service;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use lvs_core::config::{Config, ServiceKey};
+use toml::de::DeTable;
+
+pub use director::DirectorSettings;
+pub use fault::{Fault, Faults};
+
+use fields::{Fields, Reading};
+
+/// Everything a configuration file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How the director itself runs: what a running one cannot change.
+    pub director: DirectorSettings,
+    /// Services, real servers and timeouts.
+    pub config: Arc<Config>,
+    /// What people call the services; those that were given a name.
+    pub names: BTreeMap<ServiceKey, String>,
+}
+
+impl Settings {
+    /// Reads the file at `path`.
+    ///
+    /// *Errors:* every fault of the file; that it cannot be read is one.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Faults> {
+        let file = path.as_ref().display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&file, &text),
+            Err(error) => {
+                let fault = Fault::of_file(
+                    format!("the file cannot be read: {error}"),
+                    "give the path of a readable file".to_owned(),
+                );
+                Err(Faults::new(&file, vec![fault]))
+            }
+        }
+    }
+
+    /// Reads `text`, which messages say is the file `file`.
+    ///
+    /// *Errors:* every fault of the text. While it is not TOML only that is
+    /// told, since the rest may be misread.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut reading = Reading::new(text);
+        note_syntax(&errors, &mut reading);
+        let settings = if errors.is_empty() {
+            Self::of(table.get_ref(), &mut reading)
+        } else {
+            None
+        };
+        match (settings, reading.into_faults()) {
+            (Some(settings), faults) if faults.is_empty() => Ok(settings),
+            (_, faults) => Err(Faults::new(file, faults)),
+        }
+    }
+
+    /// `None` only with a fault noted.
+    fn of<'t>(table: &'t DeTable<'t>, reading: &mut Reading<'t>) -> Option<Self> {
+        let fields = Fields::of_file(table, &["director", "timeouts", "service"], reading);
+        let director = director::settings(&fields, reading);
+        let timeouts = director::timeouts(&fields, reading);
+        let (services, names) = service::services(&fields, reading);
+        let config = match Config::with_timeouts(services, timeouts) {
+            Ok(config) => Some(config),
+            Err(error) => {
+                reading.fault(0..0, "", error.to_string(), "change the service it names");
+                None
+            }
+        };
+        Some(Self {
+            director: director?,
+            config: config?,
+            names,
+        })
+    }
+}
+
+/// Notes where the text is not TOML, once a line: what else the parser finds in
+/// a line mostly follows from the first.
+fn note_syntax(errors: &[toml::de::Error], reading: &mut Reading<'_>) {
+    let mut told = None;
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let line = reading.line(&span);
+        if told.replace(line) == Some(line) {
+            continue;
+        }
+        reading.fault(
+            span,
+            "",
+            format!("this is not TOML: {}", error.message()),
+            "see https://toml.io for how values, tables and lists are written",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! A worker's counters, as the rest of the program sees them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam::utils::CachePadded;
+use lvs_core::Stats;
+use lvs_io::QueueCounters;
+
+/// Declares the counters a worker keeps besides its shard's.
+macro_rules! worker_counters {
+    ($($(#[doc = $doc:literal])+ $field:ident,)+) => {
+        /// What a worker did besides directing; counted since it began.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct WorkerCounters {
+            $($(#[doc = $doc])+ pub $field: u64,)+
+        }
+
+        impl WorkerCounters {
+            const COUNT: usize = [$(stringify!($field)),+].len();
+
+            /// Each counter with its name.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($field), self.$field)),+].into_iter()
+            }
+
+            fn numbers(&self) -> [u64; Self::COUNT] {
+                [$(self.$field),+]
+            }
+
+            fn from_numbers(numbers: [u64; Self::COUNT]) -> Self {
+                let [$($field),+] = numbers;
+                Self { $($field),+ }
+            }
+
+            /// Adds another worker's counters to these.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$field += other.$field;)+
+            }
+        }
+    };
+}
+
+worker_counters! {
+    /// Turns of the main loop.
+    turns,
+    /// Times it slept because nothing was to do.
+    sleeps,
+    /// Packets for the host that were given back to it.
+    given_back,
+    /// Packets for the host that it refused to take back, and are lost.
+    give_back_refused,
+    /// Packets for the host that it has a copy of already.
+    host_has_copy,
+    /// Packets handed to other workers.
+    handed_off,
+    /// Packets that came from other workers.
+    taken_over,
+    /// Packets lost because the worker that owns them was too far behind.
+    handoff_full,
+    /// Packets lost because no chunk was free to take them over.
+    no_chunk,
+    /// Packets lost because the port they leave by was too far behind.
+    transmit_full,
+    /// Packets lost because they leave by a port the worker does not have.
+    no_such_port,
+    /// Frames the kernel dropped because the worker did not take them in time.
+    receive_ring_full,
+    /// Frames the kernel dropped because the worker had no memory for them.
+    fill_ring_empty,
+    /// Frames the kernel or a queue refused as malformed or too long.
+    invalid,
+    /// System calls made to move frames.
+    kicks,
+    /// Of those, answered that the kernel is busy.
+    kicks_busy,
+    /// Of those, answered that the link is down.
+    kicks_link_down,
+    /// Connections held at the moment.
+    connections,
+}
+
+impl WorkerCounters {
+    /// Takes over what the worker's queues have counted themselves.
+    pub(super) fn observe(&mut self, queues: impl Iterator<Item = QueueCounters>) {
+        let mut sum = QueueCounters::default();
+        for queue in queues {
+            sum.receive_ring_full += queue.receive_ring_full;
+            sum.fill_ring_empty += queue.fill_ring_empty;
+            sum.invalid += queue.invalid;
+            sum.kicks += queue.kicks;
+            sum.kicks_busy += queue.kicks_busy;
+            sum.kicks_link_down += queue.kicks_link_down;
+        }
+        self.receive_ring_full = sum.receive_ring_full;
+        self.fill_ring_empty = sum.fill_ring_empty;
+        self.invalid = sum.invalid;
+        self.kicks = sum.kicks;
+        self.kicks_busy = sum.kicks_busy;
+        self.kicks_link_down = sum.kicks_link_down;
+    }
+}
+
+/// Where a worker puts its counters, now and then, and others read them.
+///
+/// *Cost:* a relaxed store a number for the worker; a load a number for a
+/// reader. Numbers of one reading may differ in age by one publication.
+#[derive(Debug)]
+pub(super) struct Board {
+    worker: CachePadded<[AtomicU64; WorkerCounters::COUNT]>,
+    shard: Vec<AtomicU64>,
+}
+
+impl Board {
+    /// Zeroes, with room for the shape of `stats`.
+    pub(super) fn new(stats: &Stats) -> Self {
+        Self {
+            worker: CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0))),
+            shard: stats.numbers().map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Puts the first `shard_numbers` of the shard's numbers, and the worker's, on the board.
+    pub(super) fn publish(&self, worker: &WorkerCounters, stats: &Stats, real_servers: usize) {
+        for (cell, number) in self.worker.iter().zip(worker.numbers()) {
+            cell.store(number, Ordering::Relaxed);
+        }
+        let used = Stats::numbers_for(real_servers);
+        for (cell, number) in self.shard.iter().zip(stats.numbers()).take(used) {
+            cell.store(number, Ordering::Relaxed);
+        }
+    }
+
+    /// What was put there last.
+    pub(super) fn read(&self, stats: &mut Stats) -> WorkerCounters {
+        for (number, cell) in stats.numbers_mut().zip(&self.shard) {
+            *number = cell.load(Ordering::Relaxed);
+        }
+        WorkerCounters::from_numbers(std::array::from_fn(|at| {
+            self.worker[at].load(Ordering::Relaxed)
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_reads_back() {
+        let mut stats = Stats::new(3);
+        for (n, number) in (1u64..).zip(stats.numbers_mut()) {
+            *number = n;
+        }
+        let board = Board::new(&stats);
+        let counters = WorkerCounters {
+            turns: 7,
+            connections: 9,
+            ..WorkerCounters::default()
+        };
+        board.publish(&counters, &stats, 3);
+        let mut read = Stats::new(3);
+        assert_eq!(board.read(&mut read), counters);
+        assert_eq!(read, stats);
+    }
+}

@@ -1,0 +1,86 @@
+//! What a worker does when nothing is to do.
+
+use std::time::Duration;
+
+use lvs_io::{Lane, Queue};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::doorbell::Doorbell;
+
+/// How a worker waits for frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    /// Polls for a while after the last frame, then sleeps until the next:
+    /// little latency under load, no processor time without.
+    #[default]
+    Adaptive,
+    /// Polls always: the least latency, a whole processor.
+    Spin,
+}
+
+/// Decides when a worker sleeps, and how.
+#[derive(Debug)]
+pub(super) struct Idle {
+    waiting: Waiting,
+    quiet_turns: u32,
+}
+
+impl Idle {
+    pub(super) const fn new(waiting: Waiting) -> Self {
+        Self {
+            waiting,
+            quiet_turns: 0,
+        }
+    }
+
+    /// Notes whether a turn was busy; whether it is time to sleep.
+    pub(super) const fn should_rest(&mut self, busy: bool) -> bool {
+        self.quiet_turns = if busy {
+            0
+        } else {
+            self.quiet_turns.saturating_add(1)
+        };
+        matches!(self.waiting, Waiting::Adaptive) && self.quiet_turns > QUIET_TURNS
+    }
+
+    /// Sleeps until a queue has frames, the bell rings, or the time is up.
+    pub(super) fn wait(&self, lane: &Lane, bell: &Doorbell) {
+        let unwoken = |queue: &dyn Queue| queue.in_flight() > 0 || queue.wait_fd().is_none();
+        let timeout = match lane.queues.iter().any(|queue| unwoken(queue.as_ref())) {
+            true => SHORT_REST,
+            false => LONGEST_REST,
+        };
+        let mut fds = [const { None }; MOST_FDS];
+        let readable = |fd| Some(PollFd::new(fd, PollFlags::POLLIN));
+        fds[0] = readable(bell.fd());
+        let mut used = 1;
+        for fd in lane
+            .queues
+            .iter()
+            .filter_map(|queue| queue.wait_fd())
+            .take(MOST_FDS - 1)
+        {
+            fds[used] = readable(fd);
+            used += 1;
+        }
+        // The unused ones wait for the bell too, which changes nothing.
+        let mut fds =
+            fds.map(|fd| fd.unwrap_or_else(|| PollFd::new(bell.fd(), PollFlags::empty())));
+        let milliseconds = timeout.as_millis() as u16;
+        // Interrupted or not: the next turn looks for itself.
+        let _ = poll(&mut fds[..used], PollTimeout::from(milliseconds));
+    }
+}
+
+/// Turns without work before a worker sleeps. A turn without work takes about
+/// 100 ns, or 1 us where the kernel is asked, so this bridges the gaps of
+/// traffic down to some ten thousand packets a second.
+const QUIET_TURNS: u32 = 200;
+/// Longest sleep: connections expire and counters are published meanwhile.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+/// Longest sleep while something may come that wakes nobody: in copy mode the
+/// kernel may want another call to move frames that are being sent, and memory
+/// has no descriptor to wait for.
+const SHORT_REST: Duration = Duration::from_millis(1);
+/// Descriptors waited for: a bell and the queues of a lane.
+const MOST_FDS: usize = 33;

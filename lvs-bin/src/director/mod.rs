@@ -1,0 +1,289 @@
+//! The running whole: workers that direct, and a control side that tells them how.
+//!
+//! Each worker owns one queue of every NIC, one shard and one core, and meets
+//! others only through rings. The control side owns the configuration, the view
+//! of the host's network and the steering program, and speaks to workers only
+//! by publishing snapshots. This folder knows no file format, no command line
+//! and no health of real servers.
+//!
+//! ```text
+//!  apply ──> Control ──> Publisher ──> Inbox ──> Worker ──> Board ──> stats
+//!  netlink ──>  |                                 ^  |
+//!            Steering                             Exchange
+//! ```
+
+mod burst;
+mod control;
+mod counters;
+mod doorbell;
+mod error;
+mod handoff;
+mod idle;
+mod mailbox;
+mod options;
+mod stats;
+mod surroundings;
+mod thread;
+mod worker;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use lvs_core::{Config, Limits, Stats};
+use lvs_io::netlink::Mirror;
+use lvs_io::{Capabilities, Nic, Punt, Queues};
+
+pub use counters::WorkerCounters;
+pub use error::DirectorError;
+pub use idle::Waiting;
+pub use options::DirectorOptions;
+pub use stats::{DirectorStats, RealServerStats};
+
+use control::{Control, Surroundings};
+use counters::Board;
+use doorbell::Doorbell;
+
+/// A running director.
+///
+/// Dropping it is [`stop`](Self::stop): it takes no more traffic, sends what it
+/// has, and gives the NICs back to the host.
+///
+/// ```no_run
+/// use lvs::{Config, Director, Nic, RealServer, Scheduler, Service};
+///
+/// let web = Service::tcp("192.0.2.10:80".parse()?, Scheduler::WeightedLeastConnection)
+///     .real_server(RealServer::direct_route("10.0.0.11".parse()?))
+///     .real_server(RealServer::tunnel("10.9.0.12".parse()?));
+/// let queues = Nic::named("eth0")?.open_queues()?;
+/// let director = Director::start(queues, Config::new([web])?)?;
+/// println!("{}", director.stats());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Director {
+    control: Arc<Mutex<Control>>,
+    boards: Vec<Arc<Board>>,
+    bells: Vec<Arc<Doorbell>>,
+    workers: Vec<JoinHandle<()>>,
+    follower: Option<JoinHandle<()>>,
+    /// Workers go on until this is set.
+    stop_workers: Arc<AtomicBool>,
+    stop_follower: Arc<AtomicBool>,
+    capabilities: Vec<Capabilities>,
+    limits: Limits,
+}
+
+impl Director {
+    /// Starts directing by `config` on `queues`, with default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Director::start_with`].
+    pub fn start(queues: Queues, config: Arc<Config>) -> Result<Self, DirectorError> {
+        Self::start_with(queues, config, &DirectorOptions::default())
+    }
+
+    /// Starts directing by `config` on `queues`: one worker for each lane.
+    ///
+    /// Returns when all workers run and, at the latest after half a second, the
+    /// link addresses of real servers are known. The calling thread's network
+    /// namespace is the one whose routes are followed.
+    ///
+    /// # Errors
+    ///
+    /// What the machine refused or the configuration breaks; nothing is left
+    /// running then.
+    pub fn start_with(
+        queues: Queues,
+        config: Arc<Config>,
+        options: &DirectorOptions,
+    ) -> Result<Self, DirectorError> {
+        let Queues {
+            steering,
+            nics,
+            lanes,
+        } = queues;
+        let shards = u8::try_from(lanes.len())
+            .ok()
+            .filter(|lanes| *lanes > 0)
+            .ok_or(DirectorError::Lanes(lanes.len()))?;
+        let limits = Limits {
+            shards,
+            services: options.services,
+            real_servers: options.real_servers,
+            seed: options
+                .seed
+                .unwrap_or_else(|| RandomState::new().build_hasher().finish()),
+        };
+        let surroundings = match &options.network {
+            Some(network) => Surroundings::Fixed(Arc::new(network.clone())),
+            None => Surroundings::Host(Box::new(Mirror::open()?)),
+        };
+        // Only what was steered comes: what turns out to be the host's must go back.
+        let punt = match &steering {
+            Some(_) => Some(Arc::new(Punt::open("lvs%d")?)),
+            None => None,
+        };
+        let ports = nics.len();
+        let control = Control::new(limits, surroundings, steering, nics, &config)?;
+        let mut director = Self::idle(control, limits);
+        director.spawn_workers(lanes, ports, punt, options)?;
+        director.spawn_follower()?;
+        director.wait_for_neighbours();
+        director.lock().open()?;
+        Ok(director)
+    }
+
+    /// Directs by another configuration from now on. Connections stay, but for
+    /// those whose real server was removed: their packets are dropped.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; the one before stays in force.
+    pub fn apply(&self, config: Arc<Config>) -> Result<(), DirectorError> {
+        self.lock().apply(&config)?;
+        // So that what the caller does next meets workers that know of it.
+        let give_up = Instant::now() + ADOPTION;
+        while !self.lock().is_adopted() && Instant::now() < give_up {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.lock().config.clone()
+    }
+
+    /// What it directs on.
+    pub fn nics(&self) -> Vec<Nic> {
+        self.lock().nics.clone()
+    }
+
+    /// How frames travel on each queue of each worker, and why.
+    pub fn capabilities(&self) -> &[Capabilities] {
+        &self.capabilities
+    }
+
+    /// Real servers that cannot be sent to now, and why, for people.
+    pub fn unreachable(&self) -> Vec<String> {
+        let snapshot = self.lock().snapshot.clone();
+        snapshot
+            .unreachable()
+            .map(|(address, way)| format!("{address}: {way:?}"))
+            .collect()
+    }
+
+    /// What it has done, at most a tenth of a second ago.
+    pub fn stats(&self) -> DirectorStats {
+        let mut shards = Stats::new(self.limits.real_servers);
+        let mut one = shards.clone();
+        let mut per_worker = Vec::with_capacity(self.boards.len());
+        for board in &self.boards {
+            per_worker.push(board.read(&mut one));
+            shards.add(&one);
+        }
+        let mut workers = WorkerCounters::default();
+        per_worker.iter().for_each(|worker| workers.add(worker));
+        let real_servers = self.real_servers(&shards);
+        DirectorStats {
+            shards,
+            workers,
+            per_worker,
+            real_servers,
+        }
+    }
+
+    /// Takes no more traffic, sends what it has, and gives everything back.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn idle(control: Control, limits: Limits) -> Self {
+        Self {
+            control: Arc::new(Mutex::new(control)),
+            boards: Vec::new(),
+            bells: Vec::new(),
+            workers: Vec::new(),
+            follower: None,
+            stop_workers: Arc::new(AtomicBool::new(false)),
+            stop_follower: Arc::new(AtomicBool::new(false)),
+            capabilities: Vec::new(),
+            limits,
+        }
+    }
+
+    fn real_servers(&self, shards: &Stats) -> Vec<RealServerStats> {
+        let control = self.lock();
+        let loads = control.planner.loads();
+        let mut rows: Vec<RealServerStats> = control
+            .snapshot
+            .real_servers()
+            .filter_map(|(key, address, port, id)| {
+                let service = control.config.service(key)?;
+                let is_it = |rs: &&lvs_core::RealServer| {
+                    (rs.address, rs.port(key.address.port())) == (address, port)
+                };
+                let configured = service.real_servers.iter().find(is_it)?;
+                let (active, inactive) = loads.connections(id);
+                Some(RealServerStats {
+                    service: key,
+                    address: (address, port).into(),
+                    forwarding: configured.forwarding,
+                    weight: configured.share().get(),
+                    active,
+                    inactive,
+                    traffic: shards.traffic(id),
+                })
+            })
+            .collect();
+        let place = |key| {
+            control
+                .config
+                .services()
+                .iter()
+                .position(|s| s.key() == key)
+        };
+        rows.sort_by_key(|row| place(row.service));
+        rows
+    }
+
+    fn wait_for_neighbours(&self) {
+        let give_up = Instant::now() + RESOLUTION;
+        while !self.lock().is_resolved() && Instant::now() < give_up {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Control> {
+        // Whoever panicked with it in hand has left whole values behind.
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&mut self) {
+        self.stop_follower.store(true, Ordering::Relaxed);
+        if let Err(error) = self.lock().close() {
+            tracing::warn!("the steering program keeps its rules until it is detached: {error}");
+        }
+        self.stop_workers.store(true, Ordering::Relaxed);
+        self.bells.iter().for_each(|bell| bell.ring());
+        for thread in self.workers.drain(..).chain(self.follower.take()) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the director had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Director {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// How long the link addresses of real servers are waited for at the start.
+const RESOLUTION: Duration = Duration::from_millis(500);
+/// How long the workers' adoption of a configuration is waited for.
+const ADOPTION: Duration = Duration::from_millis(500);

@@ -1,0 +1,153 @@
+//! `lvs run`: a director by a configuration file, until it is told to stop.
+//!
+//! SIGHUP reads the file again; a file with faults changes nothing. SIGTERM and
+//! SIGINT send what is in hand, detach from the NICs and end. SIGUSR1 prints
+//! the counters.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lvs_io::Queues;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::config::{Faults, Settings};
+use crate::director::{Director, DirectorError, DirectorOptions};
+
+/// Why `lvs run` could not start or go on.
+#[derive(Debug)]
+pub enum RunError {
+    /// The configuration file has faults.
+    Faults(Faults),
+    /// The machine or the limits refused.
+    Director(DirectorError),
+    /// Signals cannot be received.
+    Signals(io::Error),
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Faults(faults) => faults.fmt(f),
+            Self::Director(error) => write!(f, "{error}"),
+            Self::Signals(error) => write!(f, "receiving signals: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<DirectorError> for RunError {
+    fn from(error: DirectorError) -> Self {
+        Self::Director(error)
+    }
+}
+
+impl From<Faults> for RunError {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+/// Only reads the file, and says what it would do.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn check(path: &Path) -> Result<String, RunError> {
+    let settings = Settings::read(path)?;
+    let services = settings.config.services();
+    let real_servers: usize = services
+        .iter()
+        .map(|service| service.real_servers.len())
+        .sum();
+    Ok(format!(
+        "{}: {} services, {real_servers} real servers, on {}",
+        path.display(),
+        services.len(),
+        settings.director.interfaces.join(", "),
+    ))
+}
+
+/// Directs by the file at `path` until a signal ends it.
+///
+/// # Errors
+///
+/// What keeps it from starting.
+pub fn run(path: &Path) -> Result<(), RunError> {
+    let settings = Settings::read(path)?;
+    // Before anything is attached, so that no signal is missed.
+    let mut signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1]).map_err(RunError::Signals)?;
+    let director = start(&settings)?;
+    let mut running = Running {
+        path: path.to_owned(),
+        settings,
+        director,
+    };
+    running.announce();
+    for signal in &mut signals {
+        match signal {
+            SIGHUP => running.reload(),
+            SIGUSR1 => print!("{}", running.director.stats()),
+            _ => break,
+        }
+    }
+    tracing::info!("stopping");
+    running.director.stop();
+    Ok(())
+}
+
+/// Opens the queues the settings name and starts a director on them.
+fn start(settings: &Settings) -> Result<Director, DirectorError> {
+    let queues = Queues::open(&settings.director.options())?;
+    let options = DirectorOptions {
+        connections: settings.director.connections,
+        ..DirectorOptions::default()
+    };
+    Director::start_with(queues, settings.config.clone(), &options)
+}
+
+/// A director and where its configuration comes from.
+struct Running {
+    path: PathBuf,
+    settings: Settings,
+    director: Director,
+}
+
+impl Running {
+    fn announce(&self) {
+        for capabilities in self.director.capabilities() {
+            tracing::info!("{:?}: {}", capabilities.mode, capabilities.reason);
+        }
+        for unreachable in self.director.unreachable() {
+            tracing::warn!("real server not reachable now: {unreachable}");
+        }
+        tracing::info!(
+            "directing {} services",
+            self.settings.config.services().len()
+        );
+    }
+
+    /// Takes up the file as it is now, or says why not and goes on as before.
+    fn reload(&mut self) {
+        let settings = match Settings::read(&self.path) {
+            Ok(settings) => settings,
+            Err(faults) => {
+                return tracing::error!("not reloaded, the running configuration stays:\n{faults}");
+            }
+        };
+        if settings.director != self.settings.director {
+            tracing::warn!("changes in [director] take effect at the next start");
+        }
+        match self.director.apply(settings.config.clone()) {
+            Ok(()) => {
+                tracing::info!("reloaded: {} services", settings.config.services().len());
+                self.settings.config = settings.config;
+            }
+            Err(error) => {
+                tracing::error!("not reloaded, the running configuration stays: {error}");
+            }
+        }
+    }
+}
