@@ -1,0 +1,17 @@
+//! Real traffic through a real director, by every way frames can travel.
+//!
+//! ```text
+//!                  native XDP   generic XDP   AF_PACKET
+//!  masquerade          x             x            x        each in IPv4 and
+//!  direct route        x             x            x        IPv6, TCP and UDP
+//!  tunnel              x             x            x
+//! ```
+//!
+//! Worlds are network namespaces of the test's own; root is needed to make
+//! them. `cargo test -p lvs-bin --test traffic native_tunnel` runs one cell.
+
+mod changes;
+mod jumbo;
+mod matrix;
+mod queues;
+mod setup;

@@ -1,0 +1,95 @@
+//! A world with a director in it.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lvs::demo::check_privileges;
+use lvs::director::DirectorStats;
+use lvs::lvs_io::{Mode, WantedMode};
+use lvs::world::{Plan, World};
+use lvs::{Config, Director, DirectorOptions, Options, Queues, Scheduler, Service};
+
+/// A director at work in a world; one at a time, as the machine may be small.
+pub(crate) struct Setup {
+    pub director: Director,
+    pub world: World,
+    _alone: MutexGuard<'static, ()>,
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+impl Setup {
+    /// Builds the world of `plan` and starts a director by round robin in it;
+    /// `None`, with the reason printed, where that needs more privileges.
+    pub(crate) fn new(plan: Plan, mode: WantedMode, workers: usize) -> Option<Self> {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(lacking) = check_privileges().unwrap() {
+            eprintln!("skipped: {lacking}");
+            return None;
+        }
+        let world = World::build(plan).unwrap();
+        let director = world
+            .director()
+            .run(|| start(&plan, mode, workers).map_err(io::Error::other))
+            .unwrap();
+        let wanted = match mode {
+            WantedMode::Packet => Mode::Packet,
+            WantedMode::Generic => Mode::XdpGeneric,
+            // No virtual NIC has zero copy.
+            WantedMode::Auto | WantedMode::Native => Mode::XdpCopy,
+        };
+        for capabilities in director.capabilities() {
+            assert_eq!(capabilities.mode, wanted, "{}", capabilities.reason);
+        }
+        Some(Self {
+            director,
+            world,
+            _alone: alone,
+        })
+    }
+
+    /// Has the director carry out other services.
+    pub(crate) fn apply(&self, services: Vec<Service>) {
+        self.director.apply(Config::new(services).unwrap()).unwrap();
+    }
+
+    /// The director's counters, after they have been published.
+    pub(crate) fn stats(&self) -> DirectorStats {
+        std::thread::sleep(Duration::from_millis(250));
+        self.director.stats()
+    }
+
+    /// Checks that every packet ended where it should.
+    ///
+    /// Resets of vanished clients and the like may end with the host; nothing
+    /// may be lost.
+    pub(crate) fn check_nothing_dropped(&self) {
+        let stats = self.stats();
+        let drops: Vec<_> = stats.drops().collect();
+        assert!(drops.is_empty(), "{drops:?}\n{stats}");
+        let shards = &stats.shards;
+        let ended = shards.transmitted + shards.host + shards.handed_off;
+        assert_eq!(shards.packets, ended, "{stats}");
+    }
+}
+
+fn start(
+    plan: &Plan,
+    mode: WantedMode,
+    workers: usize,
+) -> Result<Director, Box<dyn std::error::Error + Send + Sync>> {
+    let mut options = Options::new(plan.director_links().iter().copied());
+    options.mode = mode;
+    options.workers = Some(workers);
+    let config = Config::new(plan.services(Scheduler::RoundRobin))?;
+    let small = DirectorOptions {
+        connections: 1 << 14,
+        ..DirectorOptions::default()
+    };
+    Ok(Director::start_with(
+        Queues::open(&options)?,
+        config,
+        &small,
+    )?)
+}
