@@ -1,6 +1,6 @@
 //! The control side: from configurations and networks to snapshots.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -86,6 +86,8 @@ pub struct Planner {
     numbers: Vec<Number>,
     slots: Vec<Option<ServiceKey>>,
     previous: Option<Arc<Snapshot>>,
+    /// Every snapshot a shard may be at work by still, the oldest first.
+    at_work: Vec<Weak<Snapshot>>,
 }
 
 /// Whose a real server's number is.
@@ -98,6 +100,9 @@ struct Number {
     since: u64,
     /// The generation that removed it; `None` while it is configured.
     retired: Option<u64>,
+    /// The last generation that had it masqueraded; `None` when no connection
+    /// of that time can be left whose replies must be known.
+    masqueraded: Option<u64>,
 }
 
 impl Planner {
@@ -112,6 +117,7 @@ impl Planner {
             numbers: Vec::new(),
             slots: alloc::vec![None; limits.services],
             previous: None,
+            at_work: Vec::new(),
         }
     }
 
@@ -142,6 +148,8 @@ impl Planner {
             .previous
             .as_ref()
             .map_or(1, |previous| previous.generation + 1);
+        self.at_work.retain(|snapshot| snapshot.strong_count() > 0);
+        let oldest = self.oldest_at_work(generation);
         let mut numbers = self.numbers.clone();
         let mut slots = self.slots.clone();
         retire(config, &mut numbers, &mut slots, generation);
@@ -153,14 +161,17 @@ impl Planner {
             let mut listed = Vec::with_capacity(service.real_servers.len());
             for real_server in &service.real_servers {
                 let port = real_server.port(service.address.port());
+                let masquerades =
+                    matches!(real_server.forwarding, ForwardingMethod::Masquerade { .. });
                 let whose = Number {
                     service: service.key(),
                     address: real_server.address,
                     port,
                     since: generation,
                     retired: None,
+                    masqueraded: masquerades.then_some(generation),
                 };
-                let id = self.take_number(&mut numbers, whose, generation).ok_or(
+                let id = self.take_number(&mut numbers, whose, oldest).ok_or(
                     PlanError::TooManyRealServers {
                         limit: self.limits.real_servers,
                     },
@@ -185,13 +196,15 @@ impl Planner {
             planned.services.push(PlannedService {
                 key: service.key(),
                 roster: Roster::new(service.scheduler, before, &listed),
-                masquerades: service.real_servers.iter().any(|real_server| {
-                    matches!(real_server.forwarding, ForwardingMethod::Masquerade { .. })
-                }),
+                masquerades: false,
                 slot,
             });
         }
-        let snapshot = Arc::new(planned.into_snapshot(self, generation, config, network));
+        self.forget_masquerading(&mut numbers, oldest);
+        let ends: Vec<_> = numbers.iter().filter(|n| n.masqueraded.is_some()).collect();
+        let snapshot = planned.into_snapshot(self, generation, config, network, &ends);
+        let snapshot = Arc::new(snapshot);
+        self.at_work.push(Arc::downgrade(&snapshot));
         for (index, number) in numbers.iter().enumerate() {
             if number.since == generation {
                 self.paths.forget(RealServerId(index as u32));
@@ -209,7 +222,7 @@ impl Planner {
         &self,
         numbers: &mut Vec<Number>,
         whose: Number,
-        generation: u64,
+        oldest: u64,
     ) -> Option<RealServerId> {
         let same = |number: &Number| {
             (number.service, number.address, number.port)
@@ -217,19 +230,18 @@ impl Planner {
         };
         let id = |index: usize| RealServerId(index as u32);
         if let Some(index) = numbers.iter().position(same) {
-            numbers[index].retired = None;
+            let number = &mut numbers[index];
+            number.retired = None;
+            number.masqueraded = whose.masqueraded.or(number.masqueraded);
             return Some(id(index));
         }
         if numbers.len() < self.limits.real_servers {
             numbers.push(whose);
             return Some(id(numbers.len() - 1));
         }
-        // A shard may still work under the generation before the retiring one
-        // and begin a connection: two generations on, none does.
+        // A shard that works by a snapshot from before may begin a connection.
         let idle = |(index, number): &(usize, &Number)| {
-            number
-                .retired
-                .is_some_and(|retired| retired + 2 <= generation)
+            number.retired.is_some_and(|retired| retired <= oldest)
                 && self.loads.connections(id(*index)) == (0, 0)
         };
         let (index, _) = numbers
@@ -239,6 +251,23 @@ impl Planner {
             .min_by_key(|(_, number)| number.retired)?;
         numbers[index] = whose;
         Some(id(index))
+    }
+
+    /// The oldest generation some shard may be at work by; `next` if none is.
+    fn oldest_at_work(&self, next: u64) -> u64 {
+        let mut at_work = self.at_work.iter().filter_map(Weak::upgrade);
+        at_work.next().map_or(next, |snapshot| snapshot.generation)
+    }
+
+    /// Forgets that a real server was masqueraded once nobody masquerades it
+    /// any more and none of its connections is left.
+    fn forget_masquerading(&self, numbers: &mut [Number], oldest: u64) {
+        for (id, number) in (0u32..).map(RealServerId).zip(numbers) {
+            let is_over = number.masqueraded.is_some_and(|last| last < oldest);
+            if is_over && self.loads.connections(id) == (0, 0) {
+                number.masqueraded = None;
+            }
+        }
     }
 }
 
@@ -300,13 +329,20 @@ impl Parts {
         self.real_servers[id.index()] = Some(planned);
     }
 
+    /// The snapshot; `ends` are the real servers whose replies are masqueraded.
     fn into_snapshot(
-        self,
+        mut self,
         planner: &Planner,
         generation: u64,
         config: &Arc<Config>,
         network: &Arc<Network>,
+        ends: &[&Number],
     ) -> Snapshot {
+        let mut masquerading: Vec<_> = ends.iter().map(|number| number.service).collect();
+        masquerading.sort_unstable();
+        for service in &mut self.services {
+            service.masquerades = masquerading.binary_search(&service.key).is_ok();
+        }
         let by_address: Vec<_> = (0u32..)
             .zip(&self.services)
             .map(|(index, service)| {
@@ -314,16 +350,11 @@ impl Parts {
                 (protocol.number(), address.ip(), address.port(), index)
             })
             .collect();
-        let mut masqueraded: Vec<_> = self
-            .real_servers
-            .iter()
-            .flatten()
-            .filter(|planned| matches!(planned.forwarding, ForwardingMethod::Masquerade { .. }))
-            .map(|planned| {
-                let protocol = self.services[planned.service as usize].key.protocol;
-                (protocol.number(), planned.address, planned.port, 0)
-            })
-            .collect();
+        let end = |number: &&Number| {
+            let protocol = number.service.protocol.number();
+            (protocol, number.address, number.port, 0)
+        };
+        let mut masqueraded: Vec<_> = ends.iter().map(end).collect();
         masqueraded.sort_unstable();
         masqueraded.dedup();
         let mut masqueraded_addresses: Vec<_> = masqueraded
@@ -424,19 +455,56 @@ mod tests {
         let mut planner = Planner::new(limits);
         let network = Arc::new(Network::default());
         let full = Err(PlanError::TooManyRealServers { limit: 2 });
-        planner.plan(&config(&[1, 2]), &network).unwrap();
+        let at_work = planner.plan(&config(&[1, 2]), &network).unwrap();
         planner.plan(&config(&[2]), &network).unwrap();
         let plan = |planner: &mut Planner, real_servers: &[u8]| {
             planner
                 .plan(&config(real_servers), &network)
                 .map(|snapshot| numbers(&snapshot))
         };
-        assert_eq!(plan(&mut planner, &[2, 3]), full, "retired a moment ago");
-        planner.plan(&config(&[2]), &network).unwrap();
+        let why = "a shard may be at work with it";
+        assert_eq!(plan(&mut planner, &[2, 3]), full, "{why}");
+        drop(at_work);
         planner.loads().add(0, RealServerId(0), 1, 0);
         assert_eq!(plan(&mut planner, &[2, 3]), full, "a connection holds it");
         planner.loads().add(0, RealServerId(0), -1, 0);
         assert_eq!(plan(&mut planner, &[2, 3]), Ok(alloc::vec![(3, 0), (2, 1)]));
+    }
+
+    #[test]
+    fn replies_are_known_until_the_last_masqueraded_connection_ends() {
+        let mut planner = Planner::new(Limits::default());
+        let network = Arc::new(Network::default());
+        let by = |real_server: RealServer| {
+            let service = Service::tcp("192.0.2.10:80".parse().unwrap(), Scheduler::RoundRobin);
+            Config::new([service.real_server(real_server)]).unwrap()
+        };
+        let masquerade = by(RealServer::masquerade("10.0.0.1:80".parse().unwrap()));
+        let direct = by(RealServer::direct_route("10.0.0.1".parse().unwrap()));
+        let mut ends = |config: &Arc<Config>, connections: i32| {
+            planner.loads().add(0, RealServerId(0), connections, 0);
+            let snapshot = planner.plan(config, &network).unwrap();
+            assert_eq!(
+                snapshot.services[0].masquerades,
+                snapshot.masqueraded_ends().count() > 0
+            );
+            (snapshot.masqueraded_ends().count(), snapshot)
+        };
+        let (count, at_work) = ends(&masquerade, 0);
+        assert_eq!(count, 1);
+        assert_eq!(
+            ends(&direct, 0).0,
+            1,
+            "a shard is at work by the one before"
+        );
+        drop(at_work);
+        assert_eq!(ends(&direct, 1).0, 1, "a connection is left");
+        assert_eq!(
+            ends(&config(&[2]), 0).0,
+            1,
+            "though its real server is gone"
+        );
+        assert_eq!(ends(&direct, -1).0, 0, "none is left");
     }
 
     #[test]

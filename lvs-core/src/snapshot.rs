@@ -53,7 +53,8 @@ pub struct Snapshot {
     /// By [`RealServerId`]; `None` where the number is free or retired.
     pub(crate) real_servers: Vec<Option<PlannedRealServer>>,
     pub(crate) by_address: EndTable,
-    /// Masqueraded real servers, by the source of their replies.
+    /// Masqueraded real servers, by the source of their replies; those too that
+    /// were masqueraded once and may hold connections from that time.
     pub(crate) masqueraded: EndTable,
     /// The address of every masqueraded real server, sorted.
     pub(crate) masqueraded_addresses: Vec<IpAddr>,
@@ -72,8 +73,8 @@ pub struct Snapshot {
 pub(crate) struct PlannedService {
     pub(crate) key: ServiceKey,
     pub(crate) roster: Roster,
-    /// Whether any of its real servers is masqueraded, so that its connections
-    /// live where the client's hash says.
+    /// Whether any of its connections may be masqueraded, so that they live where
+    /// the client's hash says.
     pub(crate) masquerades: bool,
     /// The number that stays with the service over generations.
     pub(crate) slot: u32,
@@ -141,6 +142,14 @@ impl Snapshot {
             .flatten()
             .filter(|planned| !matches!(planned.way, Resolution::Hop(_)))
             .map(|planned| (planned.address, planned.way))
+    }
+
+    /// Protocol, address and port of each masqueraded real server: the source of
+    /// its replies. Those too that were masqueraded, or configured, only once,
+    /// while connections of that time may be left.
+    pub fn masqueraded_ends(&self) -> impl Iterator<Item = (u8, IpAddr, u16)> {
+        let ends = self.masqueraded.slots.iter().flatten();
+        ends.map(|(protocol, address, port, _)| (*protocol, *address, *port))
     }
 
     /// Whether there is any service of this family. Without one the director

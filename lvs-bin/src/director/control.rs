@@ -61,7 +61,7 @@ impl Control {
             network,
             snapshot,
         };
-        control.keep_warm()?;
+        control.keep_warm();
         Ok(control)
     }
 
@@ -72,10 +72,12 @@ impl Control {
     /// know a new service its packets go back to the host, as they did before.
     ///
     /// *Errors:* as said, with the configuration before still in force; but for
-    /// [`DirectorError::WorkerStuck`].
+    /// [`DirectorError::WorkerStuck`]. What goes wrong once it is in force is
+    /// only logged.
     pub(super) fn apply(&mut self, config: &Arc<Config>) -> Result<(), DirectorError> {
-        let (old, new) = (steers(&self.config), steers(config));
-        self.steer(&[old.as_slice(), &new].concat())?;
+        let old = steers(&self.config, &self.snapshot);
+        let both = [old.as_slice(), &steers(config, &self.snapshot)].concat();
+        self.steer(&both)?;
         let snapshot = match self.planner.plan(config, &self.network) {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -85,13 +87,16 @@ impl Control {
         };
         self.config = config.clone();
         self.publish(snapshot)?;
-        self.steer(&new)?;
-        self.keep_warm()
+        if let Err(error) = self.steer(&steers(&self.config, &self.snapshot)) {
+            tracing::warn!("traffic of removed services comes until the next change: {error}");
+        }
+        self.keep_warm();
+        Ok(())
     }
 
     /// Lets the traffic of the configuration in force come.
     pub(super) fn open(&mut self) -> Result<(), DirectorError> {
-        self.steer(&steers(&self.config.clone()))
+        self.steer(&steers(&self.config, &self.snapshot))
     }
 
     /// Lets no more traffic come.
@@ -118,7 +123,7 @@ impl Control {
         self.network = Arc::new(network);
         let snapshot = self.planner.plan(&self.config, &self.network)?;
         self.publish(snapshot)?;
-        self.keep_warm()?;
+        self.keep_warm();
         Ok(true)
     }
 
@@ -155,35 +160,51 @@ impl Control {
         Ok(())
     }
 
-    fn keep_warm(&mut self) -> Result<(), DirectorError> {
+    /// Asks the kernel to keep the neighbours resolved. It goes on without: what
+    /// passes keeps them so, but after a pause the first packets are dropped.
+    fn keep_warm(&mut self) {
         if let Surroundings::Host(mirror) = &mut self.surroundings {
             let wanted = surroundings::wanted_neighbours(&self.nics, mirror.view(), &self.config);
-            mirror.keep_warm(&wanted)?;
+            if let Err(error) = mirror.keep_warm(&wanted) {
+                tracing::warn!("neighbours are not kept resolved: {error}");
+            }
         }
-        Ok(())
     }
 }
 
-/// What of the host's traffic belongs to a director that carries out `config`.
-fn steers(config: &Config) -> Vec<Steer> {
-    let mut steers = Vec::new();
+/// Why nothing can be sent by a way, for people.
+pub(super) const fn why_unreachable(way: Resolution) -> &'static str {
+    match way {
+        Resolution::Hop(_) => "it can be reached",
+        Resolution::Unresolved => {
+            "its link address, or its gateway's, is not known yet: does it answer ARP or \
+             neighbour solicitations?"
+        }
+        Resolution::Unreachable => "no route leads to it by the director's interfaces",
+        Resolution::Local => "it is the director itself",
+    }
+}
+
+/// What of the host's traffic belongs to a director that carries out `config`,
+/// having worked by `snapshot`: requests, and replies of real servers that are
+/// or were masqueraded.
+fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
     let steer = |protocol: u8, address: IpAddr, port: u16, end: End| Steer {
         protocol,
         address,
         port: Some(port),
         end,
     };
+    let mut steers: Vec<_> = snapshot
+        .masqueraded_ends()
+        .map(|(protocol, address, port)| steer(protocol, address, port, End::Source))
+        .collect();
     for service in config.services() {
-        let (protocol, address) = (service.protocol.number(), service.address);
-        steers.push(steer(
-            protocol,
-            address.ip(),
-            address.port(),
-            End::Destination,
-        ));
+        let (protocol, vip) = (service.protocol.number(), service.address);
+        steers.push(steer(protocol, vip.ip(), vip.port(), End::Destination));
         for real_server in &service.real_servers {
             if matches!(real_server.forwarding, ForwardingMethod::Masquerade { .. }) {
-                let port = real_server.port(address.port());
+                let port = real_server.port(vip.port());
                 steers.push(steer(protocol, real_server.address, port, End::Source));
             }
         }

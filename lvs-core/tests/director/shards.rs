@@ -58,6 +58,26 @@ fn by_family(w: Family) -> Vec<Scenario> {
             .sends(replied())
             .takes_at(home, reply())
             .sends(replied()),
+        begun("so is the reply of a real server that was removed meanwhile")
+            .becomes([w
+                .service(Protocol::Tcp)
+                .real_server(RealServer::masquerade(w.real_at(12, 80)))])
+            .takes_at(away, reply())
+            .hands_to(home)
+            .sends(replied()),
+        begun("and both ways of one that is reached directly by now")
+            .becomes([w
+                .service(Protocol::Tcp)
+                .real_server(RealServer::direct_route(w.real(11)))])
+            .takes_at(away, reply())
+            .hands_to(home)
+            .sends(replied())
+            .takes_at(away, from_client(&tcp(w.client, w.web).ack()))
+            .hands_to(home)
+            .sends(to_server(
+                11,
+                &tcp(w.client, w.real_at(11, 80)).ack().ttl(63),
+            )),
         begun("so is an error about a reply")
             .takes_at(
                 away,
