@@ -58,10 +58,12 @@ impl Sink {
 }
 
 impl Burst {
-    pub(super) fn new(shared: bool) -> Self {
+    /// An empty burst with room for a batch of packets of up to `frames_each`
+    /// frames.
+    pub(super) fn new(shared: bool, frames_each: usize) -> Self {
         Self {
             shared,
-            frames: Vec::with_capacity(BATCH + MOST_FRAMES),
+            frames: Vec::with_capacity(BATCH * frames_each.clamp(2, MOST_FRAMES)),
             packets: ArrayVec::new(),
         }
     }
@@ -89,7 +91,7 @@ impl Burst {
     /// Takes packets from other workers; returns how many.
     pub(super) fn take_over(
         &mut self,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         umem: &mut Umem,
         counters: &mut WorkerCounters,
     ) -> usize {

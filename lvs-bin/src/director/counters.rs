@@ -76,6 +76,8 @@ worker_counters! {
     kicks_busy,
     /// Of those, answered that the link is down.
     kicks_link_down,
+    /// Of those, answered with another error.
+    kicks_failed,
     /// Connections held at the moment.
     connections,
 }
@@ -91,6 +93,7 @@ impl WorkerCounters {
             sum.kicks += queue.kicks;
             sum.kicks_busy += queue.kicks_busy;
             sum.kicks_link_down += queue.kicks_link_down;
+            sum.kicks_failed += queue.kicks_failed;
         }
         self.receive_ring_full = sum.receive_ring_full;
         self.fill_ring_empty = sum.fill_ring_empty;
@@ -98,6 +101,7 @@ impl WorkerCounters {
         self.kicks = sum.kicks;
         self.kicks_busy = sum.kicks_busy;
         self.kicks_link_down = sum.kicks_link_down;
+        self.kicks_failed = sum.kicks_failed;
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 use lvs_core::{Port, ShardId};
 
+use super::burst::BATCH;
 use super::doorbell::Doorbell;
 
 /// A packet between two workers.
@@ -39,13 +40,20 @@ pub(super) struct Exchange {
     /// By the shard at the other end; `None` for its own.
     out: Vec<Option<(Arc<Line>, Arc<Doorbell>)>>,
     into: Vec<Arc<Line>>,
+    /// Whose turn it is to be received from.
+    next: usize,
 }
 
 /// The ends of `workers` workers, for packets of at most `most` bytes.
 pub(super) fn exchange(bells: &[Arc<Doorbell>], most: usize) -> Vec<Exchange> {
     let workers = bells.len();
+    let parcels = parcels(workers);
     let lines: Vec<Vec<Arc<Line>>> = (0..workers)
-        .map(|_| (0..workers).map(|_| Arc::new(Line::new(most))).collect())
+        .map(|_| {
+            (0..workers)
+                .map(|_| Arc::new(Line::new(parcels, most)))
+                .collect()
+        })
         .collect();
     (0..workers)
         .map(|me| Exchange {
@@ -56,17 +64,18 @@ pub(super) fn exchange(bells: &[Arc<Doorbell>], most: usize) -> Vec<Exchange> {
                 .filter(|from| *from != me)
                 .map(|from| lines[from][me].clone())
                 .collect(),
+            next: 0,
         })
         .collect()
 }
 
 impl Line {
-    fn new(most: usize) -> Self {
+    fn new(parcels: usize, most: usize) -> Self {
         let line = Self {
-            full: ArrayQueue::new(PARCELS),
-            empty: ArrayQueue::new(PARCELS),
+            full: ArrayQueue::new(parcels),
+            empty: ArrayQueue::new(parcels),
         };
-        for _ in 0..PARCELS {
+        for _ in 0..parcels {
             let parcel = Parcel {
                 bytes: Vec::with_capacity(most),
                 ingress: Port(0),
@@ -121,26 +130,39 @@ impl Exchange {
         self.into.iter().all(|line| line.full.is_empty())
     }
 
-    /// Shows up to `most` packets, from each line in turn, to `receive`, and
+    /// Shows up to `most` packets to `receive`, one from each line in turn, and
     /// sends their parcels back.
-    pub(super) fn receive(&self, most: usize, mut receive: impl FnMut(&Parcel)) -> usize {
-        let mut count = 0;
-        for line in &self.into {
-            for _ in 0..most / self.into.len().max(1) {
-                let Some(parcel) = line.full.pop() else { break };
-                receive(&parcel);
-                count += 1;
-                // There is room: it was made here.
-                let _ = line.empty.push(parcel);
-            }
+    pub(super) fn receive(&mut self, most: usize, mut receive: impl FnMut(&Parcel)) -> usize {
+        let (mut count, mut empty_in_a_row) = (0, 0);
+        while count < most && empty_in_a_row < self.into.len() {
+            let line = &self.into[self.next];
+            self.next = (self.next + 1) % self.into.len();
+            let Some(parcel) = line.full.pop() else {
+                empty_in_a_row += 1;
+                continue;
+            };
+            receive(&parcel);
+            count += 1;
+            empty_in_a_row = 0;
+            // There is room: it came from there.
+            let _ = line.empty.push(parcel);
         }
         count
     }
 }
 
-/// Parcels of a line: what a worker may fall behind before packets for it are
-/// dropped. Four batches of 32 from a peer that got its share of one burst.
-const PARCELS: usize = 512;
+/// Parcels of a line: what a worker may fall behind one other before packets
+/// for it are dropped.
+///
+/// A thousand packets are what a NIC's ring holds while a worker is kept from
+/// its core for a moment; of many others each sends less. Memory grows with the
+/// number of workers, not with its square, down to four batches a line.
+fn parcels(workers: usize) -> usize {
+    (PARCELS / workers.saturating_sub(1).max(1)).clamp(4 * BATCH, 1024)
+}
+
+/// Parcels that may be on their way to one worker.
+const PARCELS: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -154,7 +176,7 @@ mod tests {
 
     #[test]
     fn pieces_arrive_joined_and_in_order() {
-        let (one, other) = two();
+        let (one, mut other) = two();
         for n in 0..3u8 {
             assert!(one.send(ShardId(1), Port(n), [&[n, 1][..], &[2]].into_iter()));
         }
@@ -171,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_and_nothing_is_lost() {
-        let (one, other) = two();
+        let (one, mut other) = two();
         let long = [0u8; 101];
         assert!(
             !one.send(ShardId(1), Port(0), [&long[..]].into_iter()),
@@ -186,10 +208,29 @@ mod tests {
             "to nobody"
         );
         for _ in 0..3 {
-            let sent = (0..PARCELS + 5)
+            let sent = (0..parcels(2) + 5)
                 .filter(|_| one.send(ShardId(1), Port(0), [&long[..9]].into_iter()));
-            assert_eq!(sent.count(), PARCELS, "every parcel came back");
-            assert_eq!(other.receive(PARCELS + 5, |_| ()), PARCELS);
+            assert_eq!(sent.count(), parcels(2), "every parcel came back");
+            assert_eq!(other.receive(PARCELS, |_| ()), parcels(2));
         }
+    }
+    #[test]
+    fn more_senders_than_a_batch_all_get_their_turn() {
+        let bells: Vec<_> = (0..40)
+            .map(|_| Arc::new(Doorbell::new().unwrap()))
+            .collect();
+        let mut ends = exchange(&bells, 10);
+        for from in 1..40u8 {
+            let sent =
+                ends[usize::from(from)].send(ShardId(0), Port(from), [&[from][..]].into_iter());
+            assert!(sent);
+        }
+        let mut senders = Vec::new();
+        let mut receive =
+            |end: &mut Exchange| end.receive(32, |parcel| senders.push(parcel.ingress));
+        assert_eq!((receive(&mut ends[0]), receive(&mut ends[0])), (32, 7));
+        assert_eq!(receive(&mut ends[0]), 0);
+        senders.sort_unstable();
+        assert_eq!(senders, (1..40).map(Port).collect::<Vec<_>>());
     }
 }

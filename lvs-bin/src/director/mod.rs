@@ -167,12 +167,12 @@ impl Director {
         &self.capabilities
     }
 
-    /// Real servers that cannot be sent to now, and why, for people.
+    /// Real servers that cannot be sent to now, and why: a sentence each.
     pub fn unreachable(&self) -> Vec<String> {
         let snapshot = self.lock().snapshot.clone();
         snapshot
             .unreachable()
-            .map(|(address, way)| format!("{address}: {way:?}"))
+            .map(|(address, way)| format!("{address}: {}", control::why_unreachable(way)))
             .collect()
     }
 

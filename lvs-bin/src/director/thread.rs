@@ -9,7 +9,7 @@ use std::time::{Duration, Instant as Clock};
 
 use af_xdp::{HugePages, Region};
 use lvs_core::{Instant, Limits, Shard, ShardId, Snapshot};
-use lvs_io::{Lane, Mode, Punt, Queue};
+use lvs_io::{Lane, Mode, Punt};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::burst::{Burst, Sink};
@@ -146,12 +146,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         Ok(shard) => shard,
         Err(error) => return drop(ready.send(Err(error.into()))),
     };
-    let is_shared = |queue: &dyn Queue| queue.capabilities().mode == Mode::Packet;
-    let shared = beginning
-        .lane
-        .queues
-        .iter()
-        .any(|queue| is_shared(queue.as_ref()));
+    let burst = burst_for(&beginning.lane);
     let mut worker = Worker {
         lane: beginning.lane,
         shard,
@@ -161,7 +156,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         punt: beginning.punt,
         board: beginning.board,
         counters: WorkerCounters::default(),
-        burst: Burst::new(shared),
+        burst,
         sink: Sink::new(beginning.ports),
         idle: beginning.idle,
         began: beginning.began,
@@ -178,6 +173,17 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         }
     }
     drain(&mut worker);
+}
+
+/// The burst that serves a lane's queues, whatever they or others' hand over.
+fn burst_for(lane: &Lane) -> Burst {
+    let capabilities = || lane.queues.iter().map(|queue| queue.capabilities());
+    let shared = capabilities().any(|capabilities| capabilities.mode == Mode::Packet);
+    let longest = capabilities()
+        .map(|capabilities| capabilities.max_frame)
+        .max();
+    let frames_each = longest.unwrap_or(0).div_ceil(lane.umem.room().max(1));
+    Burst::new(shared, frames_each)
 }
 
 /// Goes on until nothing comes and nothing is on its way out.
