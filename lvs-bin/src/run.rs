@@ -4,7 +4,7 @@
 //! SIGINT send what is in hand, detach from the NICs and end. SIGUSR1 prints
 //! the counters.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use lvs_io::Queues;
@@ -76,6 +76,7 @@ pub fn check(path: &Path) -> Result<String, RunError> {
 /// What keeps it from starting.
 pub fn run(path: &Path) -> Result<(), RunError> {
     let settings = Settings::read(path)?;
+    end_with_any_thread();
     // Before anything is attached, so that no signal is missed.
     let mut signals =
         Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1]).map_err(RunError::Signals)?;
@@ -89,13 +90,24 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     for signal in &mut signals {
         match signal {
             SIGHUP => running.reload(),
-            SIGUSR1 => print!("{}", running.director.stats()),
+            SIGUSR1 => running.print_stats(),
             _ => break,
         }
     }
     tracing::info!("stopping");
     running.director.stop();
     Ok(())
+}
+
+/// Has a panic of any thread end the process. Without one of its workers a
+/// director would lose part of the traffic; without the process, the kernel
+/// detaches everything and the host carries on.
+fn end_with_any_thread() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::abort();
+    }));
 }
 
 /// Opens the queues the settings name and starts a director on them.
@@ -127,6 +139,11 @@ impl Running {
             "directing {} services",
             self.settings.config.services().len()
         );
+    }
+
+    /// Prints the counters; where nobody reads them any more, nothing.
+    fn print_stats(&self) {
+        let _ = write!(io::stdout().lock(), "{}", self.director.stats());
     }
 
     /// Takes up the file as it is now, or says why not and goes on as before.

@@ -120,8 +120,8 @@ const MODES: [(&str, WantedMode); 4] = [
     ("generic", WantedMode::Generic),
     ("packet", WantedMode::Packet),
 ];
-/// The kernel has no NIC with more queues.
-const WORKERS: RangeInclusive<u64> = 1..=4096;
+/// A director has as many shards at most.
+const WORKERS: RangeInclusive<u64> = 1..=255;
 const CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000_000;
 const DEFAULT_CONNECTIONS: usize = 1_000_000;
 /// 31 days, the longest that ipvsadm takes.

@@ -333,7 +333,7 @@ error: interfaces is "eth0" (string), but must be a list of texts
   |              ^^^^^^
   = help: put it in brackets, as in ["eth0"]
 
-error: workers is 1.5, but must be a whole number from 1 to 4096
+error: workers is 1.5, but must be a whole number from 1 to 255
  --> lvs.toml:4:11 (director, workers)
   |
 4 | workers = 1.5
