@@ -54,8 +54,9 @@ pub mod time;
 mod verdict;
 
 pub use config::{
-    Config, ConfigError, ForwardingMethod, Protocol, RealServer, RealServerId, Scheduler, Service,
-    ServiceKey, Timeouts, Weight,
+    Config, ConfigError, Draft, Family, ForwardingMethod, Persistence, Protocol, RealServer,
+    RealServerId, Scheduler, Service, ServiceKey, Setting, Settings, Thresholds, Timeouts, Tunnel,
+    Weight,
 };
 pub use conn::Line;
 pub use loads::Loads;

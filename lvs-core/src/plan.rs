@@ -160,9 +160,8 @@ impl Planner {
             })?;
             let mut listed = Vec::with_capacity(service.real_servers.len());
             for real_server in &service.real_servers {
-                let port = real_server.port(service.address.port());
-                let masquerades =
-                    matches!(real_server.forwarding, ForwardingMethod::Masquerade { .. });
+                let port = real_server.port_in(&service.key);
+                let masquerades = matches!(real_server.forwarding, ForwardingMethod::Masquerade);
                 let whose = Number {
                     service: service.key(),
                     address: real_server.address,
@@ -281,10 +280,8 @@ fn retire(
     for number in numbers {
         let kept = config.service(number.service).is_some_and(|service| {
             service.real_servers.iter().any(|real_server| {
-                (
-                    real_server.address,
-                    real_server.port(service.address.port()),
-                ) == (number.address, number.port)
+                (real_server.address, real_server.port_in(&service.key))
+                    == (number.address, number.port)
             })
         });
         if !kept {
@@ -345,16 +342,16 @@ impl Parts {
         }
         let by_address: Vec<_> = (0u32..)
             .zip(&self.services)
-            .map(|(index, service)| {
-                let (address, protocol) = (service.key.address, service.key.protocol);
-                (protocol.number(), address.ip(), address.port(), index)
+            .filter_map(|(index, service)| {
+                let (protocol, address) = (service.key.protocol()?, service.key.address()?);
+                Some((protocol.number(), address.ip(), address.port(), index))
             })
             .collect();
         let end = |number: &&Number| {
-            let protocol = number.service.protocol.number();
-            (protocol, number.address, number.port, 0)
+            let protocol = number.service.protocol()?.number();
+            Some((protocol, number.address, number.port, 0))
         };
-        let mut masqueraded: Vec<_> = ends.iter().map(end).collect();
+        let mut masqueraded: Vec<_> = ends.iter().filter_map(end).collect();
         masqueraded.sort_unstable();
         masqueraded.dedup();
         let mut masqueraded_addresses: Vec<_> = masqueraded
@@ -366,7 +363,7 @@ impl Parts {
         let mut tunnels: Vec<_> = (0u32..)
             .zip(&self.real_servers)
             .filter_map(|(id, planned)| Some((id, planned.as_ref()?)))
-            .filter(|(_, planned)| planned.forwarding == ForwardingMethod::Tunnel)
+            .filter(|(_, planned)| matches!(planned.forwarding, ForwardingMethod::Tunnel(_)))
             .map(|(id, planned)| (IPIP, planned.address, 0, id))
             .collect();
         tunnels.sort_unstable();

@@ -191,7 +191,8 @@ impl Snapshot {
             .zip(&self.real_servers)
             .filter(move |(_, planned)| {
                 planned.as_ref().is_some_and(|planned| {
-                    planned.address == address && planned.forwarding == ForwardingMethod::Tunnel
+                    planned.address == address
+                        && matches!(planned.forwarding, ForwardingMethod::Tunnel(_))
                 })
             })
             .map(|(id, _)| RealServerId(id))

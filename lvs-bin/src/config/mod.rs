@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use lvs_core::config::{Config, ServiceKey};
+use lvs_core::config::{Config, Draft, ServiceKey};
 use toml::de::DeTable;
 
 pub use director::DirectorSettings;
@@ -75,7 +75,12 @@ impl Settings {
         let director = director::settings(&fields, reading);
         let timeouts = director::timeouts(&fields, reading);
         let (services, names) = service::services(&fields, reading);
-        let config = match Config::with_timeouts(services, timeouts) {
+        let draft = Draft {
+            services,
+            timeouts,
+            ..Draft::default()
+        };
+        let config = match Config::checked(draft) {
             Ok(config) => Some(config),
             Err(error) => {
                 reading.fault(0..0, "", error.to_string(), "change the service it names");

@@ -76,7 +76,7 @@ fn with_real_servers<'t>(
     let mut service = bare.clone();
     let mut places: HashMap<SocketAddr, Range<usize>> = HashMap::new();
     for (Given { value, span }, fields) in real_servers {
-        let port = value.port(service.address.port());
+        let port = value.port_in(&service.key);
         let at = SocketAddr::new(value.address, port);
         let place = fields.place("address");
         if let Some(first) = places.get(&at) {
@@ -197,7 +197,6 @@ fn help_for(error: &ConfigError) -> &'static str {
         ConfigError::VipNotUnicast(_) => "write the address that clients connect to",
         ConfigError::PortZero(_) => "write the port that clients connect to",
         ConfigError::RealServerNotUnicast(_) => "write the real server's own address",
-        ConfigError::RealServerIsVip(_) => "the real server has the VIP and an address of its own",
         ConfigError::MixedFamilies { .. } => {
             "write its address of the other family, or move it to a service of its own family"
         }

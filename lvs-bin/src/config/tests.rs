@@ -239,7 +239,6 @@ protocol = "tcp"
 real_server = [
   { address = "2001:db8::1", forwarding = "m" },
   { address = "224.0.0.1", forwarding = "g" },
-  { address = "192.0.2.10", forwarding = "i" },
 ]
 [[service]]
 address = "[ff02::1]:80"
@@ -261,7 +260,7 @@ protocol = "tcp"
             (
                 6,
                 15,
-                "service TCP 192.0.2.10:80: real server 2001:db8::1 must be of the service's address family"
+                "service TCP 192.0.2.10:80: real server 2001:db8::1 must be of the service's address family: only a tunnel leads to the other"
             ),
             (
                 7,
@@ -269,19 +268,14 @@ protocol = "tcp"
                 "real server 224.0.0.1: the address must be a unicast address"
             ),
             (
-                8,
-                15,
-                "service TCP 192.0.2.10:80: a real server has the service's own address: give the address by which the director reaches it"
-            ),
-            (
-                11,
+                10,
                 11,
                 "service TCP [ff02::1]:80: the virtual address must be a unicast address"
             ),
             (
-                14,
+                13,
                 11,
-                "service TCP 192.0.2.10:0: the port must be 1 to 65535"
+                "service TCP 192.0.2.10:0: the port must be 1 to 65535: only a persistent service may have port 0, which is every port"
             ),
         ]
     );

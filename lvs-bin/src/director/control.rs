@@ -200,11 +200,14 @@ fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
         .map(|(protocol, address, port)| steer(protocol, address, port, End::Source))
         .collect();
     for service in config.services() {
-        let (protocol, vip) = (service.protocol.number(), service.address);
+        let (Some(protocol), Some(vip)) = (service.key.protocol(), service.key.address()) else {
+            continue;
+        };
+        let protocol = protocol.number();
         steers.push(steer(protocol, vip.ip(), vip.port(), End::Destination));
         for real_server in &service.real_servers {
-            if matches!(real_server.forwarding, ForwardingMethod::Masquerade { .. }) {
-                let port = real_server.port(vip.port());
+            if matches!(real_server.forwarding, ForwardingMethod::Masquerade) {
+                let port = real_server.port_in(&service.key);
                 steers.push(steer(protocol, real_server.address, port, End::Source));
             }
         }

@@ -223,9 +223,8 @@ impl Director {
             .real_servers()
             .filter_map(|(key, address, port, id)| {
                 let service = control.config.service(key)?;
-                let is_it = |rs: &&lvs_core::RealServer| {
-                    (rs.address, rs.port(key.address.port())) == (address, port)
-                };
+                let is_it =
+                    |rs: &&lvs_core::RealServer| (rs.address, rs.port_in(&key)) == (address, port);
                 let configured = service.real_servers.iter().find(is_it)?;
                 let (active, inactive) = loads.connections(id);
                 Some(RealServerStats {

@@ -110,8 +110,8 @@ impl fmt::Display for DirectorStats {
 /// The forwarding method as ipvsadm names it in listings.
 const fn method(forwarding: ForwardingMethod) -> &'static str {
     match forwarding {
-        ForwardingMethod::Masquerade { .. } => "Masq",
+        ForwardingMethod::Masquerade => "Masq",
         ForwardingMethod::DirectRoute => "Route",
-        ForwardingMethod::Tunnel => "Tunnel",
+        ForwardingMethod::Tunnel(_) => "Tunnel",
     }
 }

@@ -252,7 +252,7 @@ mod tests {
     fn masqueraded_real_servers_are_at_other_ports() {
         let plan = Plan::new(Method::Masquerade);
         let web = &plan.services(Scheduler::RoundRobin)[0];
-        assert_eq!(web.address, "192.0.2.100:80".parse().unwrap());
+        assert_eq!(web.key.address(), Some("192.0.2.100:80".parse().unwrap()));
         assert_eq!(
             web.real_servers[1],
             RealServer::masquerade("10.0.0.12:8080".parse().unwrap())

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-use super::{ServiceKey, Weight};
+use super::{ServiceKey, Thresholds, Weight};
 
 /// A rule of the configuration that was broken. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,20 +20,32 @@ pub enum ConfigError {
     },
     /// The VIP is multicast or unspecified.
     VipNotUnicast(ServiceKey),
-    /// A service without a port.
+    /// A service on every port that is not persistent.
     PortZero(ServiceKey),
     /// The real server's address is multicast, broadcast or unspecified.
     RealServerNotUnicast(IpAddr),
-    /// The real server's address is the VIP itself, by a method that would
-    /// send the packet back to where it came from.
-    RealServerIsVip(ServiceKey),
-    /// An IPv4 service with an IPv6 real server, or the other way about.
+    /// An IPv4 service with an IPv6 real server, or the other way about, by a
+    /// method other than tunnelling.
     MixedFamilies {
         /// The service.
         service: ServiceKey,
         /// The real server of the other family.
         real_server: IpAddr,
     },
+    /// One-packet scheduling of a service that is not UDP's.
+    OnePacketNotUdp(ServiceKey),
+    /// An IPv4 service with an IPv6 client mask, or the other way about, or an
+    /// IPv6 prefix length that is not 1 to 128.
+    MaskOfOtherFamily(ServiceKey),
+    /// Lower threshold above the upper one.
+    ThresholdsCrossed {
+        /// Whose thresholds.
+        real_server: IpAddr,
+        /// The thresholds given.
+        thresholds: Thresholds,
+    },
+    /// A GUE tunnel without a port.
+    TunnelPortZero(IpAddr),
     /// A weight above [`Weight::MAX`].
     WeightTooLarge {
         /// Whose weight.
@@ -68,7 +80,11 @@ impl fmt::Display for ConfigError {
                 )
             }
             Self::PortZero(service) => {
-                write!(f, "service {service}: the port must be 1 to 65535")
+                write!(
+                    f,
+                    "service {service}: the port must be 1 to 65535: only a persistent service \
+                     may have port 0, which is every port"
+                )
             }
             Self::RealServerNotUnicast(address) => {
                 write!(
@@ -76,17 +92,33 @@ impl fmt::Display for ConfigError {
                     "real server {address}: the address must be a unicast address"
                 )
             }
-            Self::RealServerIsVip(service) => write!(
-                f,
-                "service {service}: a real server has the service's own address: \
-                 give the address by which the director reaches it"
-            ),
             Self::MixedFamilies {
                 service,
                 real_server,
             } => write!(
                 f,
-                "service {service}: real server {real_server} must be of the service's address family"
+                "service {service}: real server {real_server} must be of the service's address \
+                 family: only a tunnel leads to the other"
+            ),
+            Self::OnePacketNotUdp(service) => write!(
+                f,
+                "service {service}: one-packet scheduling is for UDP and firewall marks only"
+            ),
+            Self::MaskOfOtherFamily(service) => write!(
+                f,
+                "service {service}: the client mask must be of the service's address family, \
+                 over IPv6 a prefix length of 1 to 128"
+            ),
+            Self::ThresholdsCrossed {
+                real_server,
+                thresholds: Thresholds { upper, lower },
+            } => write!(
+                f,
+                "real server {real_server}: lower threshold {lower} must not be above the upper, {upper}"
+            ),
+            Self::TunnelPortZero(address) => write!(
+                f,
+                "real server {address}: a GUE tunnel needs a port, 1 to 65535"
             ),
             Self::WeightTooLarge {
                 real_server,

@@ -4,73 +4,108 @@
 //! same act with another value; two of them can be compared. It knows addresses
 //! and weights, and nothing of packets, connections or time.
 
+mod classifier;
 mod error;
+mod persistence;
 mod real_server;
+mod scheduler;
 mod service;
+mod settings;
 mod timeouts;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use classifier::{Classifier, MacMatch, MarkRule, Prefix};
 pub use error::ConfigError;
-pub use real_server::{ForwardingMethod, RealServer, RealServerId, Weight};
-pub use service::{Protocol, Scheduler, Service, ServiceKey};
+pub use persistence::{ClientMask, Persistence};
+pub use real_server::{
+    ForwardingMethod, GueChecksum, RealServer, RealServerId, Thresholds, Tunnel, Weight,
+};
+pub use scheduler::{Scheduler, SchedulerFlags};
+pub use service::{Family, Protocol, Service, ServiceKey};
+pub use settings::{Overrides, Setting, SettingError, Settings};
 pub use timeouts::Timeouts;
+
+/// Everything an operator decides, not checked yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// The services.
+    pub services: Vec<Service>,
+    /// How long idle connections are kept.
+    pub timeouts: Timeouts,
+    /// The director's switches.
+    pub settings: Settings,
+    /// Which packets carry which firewall mark.
+    pub classifier: Classifier,
+}
 
 /// A checked, immutable configuration.
 ///
 /// *Errors:* see [`Config::new`]. *Cost:* built once per change, never per packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    services: Vec<Service>,
-    timeouts: Timeouts,
-}
+pub struct Config(Draft);
 
 impl Config {
-    /// Checks `services` and makes them a configuration with the default
-    /// [`Timeouts`].
+    /// Checks `services` and makes them a configuration, everything else as
+    /// the kernel has it by default.
     ///
     /// *Errors:* the first rule broken, as a [`ConfigError`].
     pub fn new(services: impl IntoIterator<Item = Service>) -> Result<Arc<Self>, ConfigError> {
-        Self::with_timeouts(services, Timeouts::default())
+        Self::checked(Draft {
+            services: services.into_iter().collect(),
+            ..Draft::default()
+        })
     }
 
-    /// Checks `services` and makes them a configuration.
+    /// Checks a draft and makes it a configuration.
     ///
     /// *Errors:* the first rule broken, as a [`ConfigError`].
-    pub fn with_timeouts(
-        services: impl IntoIterator<Item = Service>,
-        timeouts: Timeouts,
-    ) -> Result<Arc<Self>, ConfigError> {
-        let services: Vec<Service> = services.into_iter().collect();
-        for (index, service) in services.iter().enumerate() {
-            service.check()?;
-            if services[..index]
-                .iter()
-                .any(|earlier| earlier.key() == service.key())
-            {
-                return Err(ConfigError::DuplicateService(service.key()));
-            }
+    pub fn checked(draft: Draft) -> Result<Arc<Self>, ConfigError> {
+        let services = &draft.services;
+        let mut keys: Vec<_> = services.iter().map(Service::key).collect();
+        keys.sort_unstable();
+        if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ConfigError::DuplicateService(twice[0]));
         }
-        Ok(Arc::new(Self { services, timeouts }))
+        services.iter().try_for_each(Service::check)?;
+        Ok(Arc::new(Self(draft)))
     }
 
     /// The services, in the order given.
     #[must_use]
     pub fn services(&self) -> &[Service] {
-        &self.services
+        &self.0.services
     }
 
     /// The service with this identity.
     #[must_use]
     pub fn service(&self, key: ServiceKey) -> Option<&Service> {
-        self.services.iter().find(|service| service.key() == key)
+        self.0.services.iter().find(|service| service.key() == key)
     }
 
     /// How long idle connections are kept.
     #[must_use]
     pub fn timeouts(&self) -> Timeouts {
-        self.timeouts
+        self.0.timeouts
+    }
+
+    /// The director's switches.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Which packets carry which firewall mark.
+    #[must_use]
+    pub const fn classifier(&self) -> &Classifier {
+        &self.0.classifier
+    }
+
+    /// What it was made of, to make another from.
+    #[must_use]
+    pub const fn draft(&self) -> &Draft {
+        &self.0
     }
 }
 

@@ -4,8 +4,11 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU32;
 
-use super::{ConfigError, ForwardingMethod, RealServer};
+use super::{
+    ConfigError, ForwardingMethod, Overrides, Persistence, RealServer, Scheduler, SchedulerFlags,
+};
 
 /// The transport protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +18,8 @@ pub enum Protocol {
     Tcp,
     /// UDP (RFC 768), IP protocol 17.
     Udp,
+    /// SCTP (RFC 9260), IP protocol 132.
+    Sctp,
 }
 
 impl Protocol {
@@ -24,6 +29,7 @@ impl Protocol {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
+            Self::Sctp => 132,
         }
     }
 }
@@ -33,89 +39,121 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
         })
     }
 }
 
-/// Which rule chooses a real server for a new connection.
-///
-/// The names in brackets are those of ipvsadm. The rules themselves are in
-/// `sched/`, one a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Scheduler {
-    /// Each in turn (`rr`).
-    RoundRobin,
-    /// Each in turn, as often as its weight says (`wrr`).
-    WeightedRoundRobin,
-    /// The least loaded (`lc`).
-    LeastConnection,
-    /// The least loaded for its weight (`wlc`).
-    #[default]
-    WeightedLeastConnection,
-    /// By the client's address (`sh`).
-    SourceHashing,
-    /// By the virtual address (`dh`).
-    DestinationHashing,
+/// One of the two address families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
-impl Scheduler {
-    /// Every scheduler there is, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
-        Self::RoundRobin,
-        Self::WeightedRoundRobin,
-        Self::LeastConnection,
-        Self::WeightedLeastConnection,
-        Self::SourceHashing,
-        Self::DestinationHashing,
-    ];
-
-    /// Its short name, as in ipvsadm.
+impl Family {
+    /// The family of an address.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "rr",
-            Self::WeightedRoundRobin => "wrr",
-            Self::LeastConnection => "lc",
-            Self::WeightedLeastConnection => "wlc",
-            Self::SourceHashing => "sh",
-            Self::DestinationHashing => "dh",
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
         }
-    }
-
-    /// The scheduler of this short name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|scheduler| scheduler.name() == name)
     }
 }
 
 /// What identifies a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceKey {
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Virtual address and port.
-    pub address: SocketAddr,
+pub enum ServiceKey {
+    /// One protocol at one virtual address (VIP) and port. Port 0 is every
+    /// port of the VIP that has no service of its own.
+    Address {
+        /// Transport protocol.
+        protocol: Protocol,
+        /// Virtual address and port.
+        address: SocketAddr,
+    },
+    /// Every packet that carries this firewall mark, whatever its protocol,
+    /// address and port.
+    Mark {
+        /// The packets' family: one mark may have a service of each.
+        family: Family,
+        /// The mark, as [`Classifier`](super::Classifier) gives it.
+        mark: NonZeroU32,
+    },
+}
+
+impl ServiceKey {
+    /// The family of its packets.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::Address { address, .. } => Family::of(address.ip()),
+            Self::Mark { family, .. } => *family,
+        }
+    }
+
+    /// Its virtual address and port, if it has one of its own.
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address { address, .. } => Some(*address),
+            Self::Mark { .. } => None,
+        }
+    }
+
+    /// Its port; 0 for every port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Address { address, .. } => address.port(),
+            Self::Mark { .. } => 0,
+        }
+    }
+
+    /// Its protocol, if it serves one only.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Self::Address { protocol, .. } => Some(*protocol),
+            Self::Mark { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.protocol, self.address)
+        match self {
+            Self::Address { protocol, address } => write!(f, "{protocol} {address}"),
+            Self::Mark {
+                family: Family::V4,
+                mark,
+            } => write!(f, "FWM {mark}"),
+            Self::Mark {
+                family: Family::V6,
+                mark,
+            } => write!(f, "FWM {mark} IPv6"),
+        }
     }
 }
 
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Virtual address (VIP) and port.
-    pub address: SocketAddr,
+    /// What identifies it.
+    pub key: ServiceKey,
     /// Who chooses the real server of a new connection.
     pub scheduler: Scheduler,
+    /// Switches of the scheduler.
+    pub flags: SchedulerFlags,
+    /// Whether each UDP datagram is scheduled by itself and no connection kept.
+    pub one_packet: bool,
+    /// Whether and for how long a client's connections go to one real server.
+    pub persistence: Option<Persistence>,
+    /// Settings that differ from the director's for this service.
+    pub settings: Overrides,
     /// Real servers in the order they were added. A scheduler walks them
     /// newest first, as the kernel does.
     pub real_servers: Vec<RealServer>,
@@ -134,13 +172,38 @@ impl Service {
         Self::new(Protocol::Udp, address, scheduler)
     }
 
+    /// An SCTP service at `address`, with no real server yet.
+    #[must_use]
+    pub const fn sctp(address: SocketAddr, scheduler: Scheduler) -> Self {
+        Self::new(Protocol::Sctp, address, scheduler)
+    }
+
     /// A service with no real server yet.
     #[must_use]
     pub const fn new(protocol: Protocol, address: SocketAddr, scheduler: Scheduler) -> Self {
+        Self::keyed(ServiceKey::Address { protocol, address }, scheduler)
+    }
+
+    /// A service of every packet with a firewall mark, with no real server yet.
+    #[must_use]
+    pub const fn marked(family: Family, mark: NonZeroU32, scheduler: Scheduler) -> Self {
+        Self::keyed(ServiceKey::Mark { family, mark }, scheduler)
+    }
+
+    /// A service identified by `key`, with no real server yet.
+    #[must_use]
+    pub const fn keyed(key: ServiceKey, scheduler: Scheduler) -> Self {
         Self {
-            protocol,
-            address,
+            key,
             scheduler,
+            flags: SchedulerFlags {
+                fallback: false,
+                port: false,
+                third: false,
+            },
+            one_packet: false,
+            persistence: None,
+            settings: Overrides::NONE,
             real_servers: Vec::new(),
         }
     }
@@ -149,6 +212,13 @@ impl Service {
     #[must_use]
     pub fn real_server(mut self, real_server: RealServer) -> Self {
         self.real_servers.push(real_server);
+        self
+    }
+
+    /// The same with a client's connections going to one real server.
+    #[must_use]
+    pub const fn persistent(mut self, persistence: Persistence) -> Self {
+        self.persistence = Some(persistence);
         self
     }
 
@@ -169,46 +239,47 @@ impl Service {
     /// What identifies it.
     #[must_use]
     pub const fn key(&self) -> ServiceKey {
-        ServiceKey {
-            protocol: self.protocol,
-            address: self.address,
-        }
+        self.key
     }
 
     /// Checks the service and its real servers.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let key = self.key();
-        let vip = self.address.ip();
-        if vip.is_unspecified() || vip.is_multicast() {
-            return Err(ConfigError::VipNotUnicast(key));
+        if let Some(address) = key.address() {
+            let vip = address.ip();
+            if vip.is_unspecified() || vip.is_multicast() {
+                return Err(ConfigError::VipNotUnicast(key));
+            }
+            if address.port() == 0 && self.persistence.is_none() {
+                return Err(ConfigError::PortZero(key));
+            }
         }
-        if self.address.port() == 0 {
-            return Err(ConfigError::PortZero(key));
+        if self.one_packet && !matches!(key.protocol(), None | Some(Protocol::Udp)) {
+            return Err(ConfigError::OnePacketNotUdp(key));
+        }
+        if let Some(persistence) = self.persistence
+            && !persistence.fits(key.family())
+        {
+            return Err(ConfigError::MaskOfOtherFamily(key));
         }
         for (index, real_server) in self.real_servers.iter().enumerate() {
             real_server.check()?;
-            if real_server.address.is_ipv4() != vip.is_ipv4() {
+            if Family::of(real_server.address) != key.family()
+                && !matches!(real_server.forwarding, ForwardingMethod::Tunnel(_))
+            {
                 return Err(ConfigError::MixedFamilies {
                     service: key,
                     real_server: real_server.address,
                 });
             }
-            if real_server.address == vip
-                && !matches!(real_server.forwarding, ForwardingMethod::Masquerade { .. })
-            {
-                return Err(ConfigError::RealServerIsVip(key));
-            }
-            let at = |rs: &RealServer| (rs.address, rs.port(self.address.port()));
+            let at = |rs: &RealServer| (rs.address, rs.port_in(&key));
             if self.real_servers[..index]
                 .iter()
                 .any(|earlier| at(earlier) == at(real_server))
             {
                 return Err(ConfigError::DuplicateRealServer {
                     service: key,
-                    real_server: SocketAddr::new(
-                        real_server.address,
-                        real_server.port(self.address.port()),
-                    ),
+                    real_server: SocketAddr::new(real_server.address, real_server.port_in(&key)),
                 });
             }
         }
@@ -219,17 +290,11 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ClientMask;
+    use core::time::Duration;
 
     fn web() -> Service {
         Service::tcp("192.0.2.10:80".parse().unwrap(), Scheduler::RoundRobin)
-    }
-
-    #[test]
-    fn names_are_found_again() {
-        for scheduler in Scheduler::ALL {
-            assert_eq!(Scheduler::named(scheduler.name()), Some(scheduler));
-        }
-        assert_eq!(Scheduler::named("WLC"), None);
     }
 
     #[test]
@@ -248,20 +313,21 @@ mod tests {
         assert_eq!(zero.check(), Err(ConfigError::PortZero(zero.key())));
         let many = Service::udp("224.0.0.1:53".parse().unwrap(), Scheduler::RoundRobin);
         assert_eq!(many.check(), Err(ConfigError::VipNotUnicast(many.key())));
+        let other = RealServer::direct_route(ip("2001:db8::1"));
         assert_eq!(
-            web()
-                .real_server(RealServer::tunnel(ip("2001:db8::1")))
-                .check(),
+            web().real_server(other).check(),
             Err(ConfigError::MixedFamilies {
                 service: key,
                 real_server: ip("2001:db8::1")
             })
         );
+        let mut one_packet = web();
+        one_packet.one_packet = true;
+        assert_eq!(one_packet.check(), Err(ConfigError::OnePacketNotUdp(key)));
+        let wide = Persistence::new(Duration::from_secs(60)).mask(ClientMask::V6(64));
         assert_eq!(
-            web()
-                .real_server(RealServer::direct_route(ip("192.0.2.10")))
-                .check(),
-            Err(ConfigError::RealServerIsVip(key))
+            web().persistent(wide).check(),
+            Err(ConfigError::MaskOfOtherFamily(key))
         );
         assert_eq!(
             web()
@@ -286,6 +352,19 @@ mod tests {
                 real_server: "10.0.0.1:80".parse().unwrap()
             })
         );
+    }
+
+    #[test]
+    fn a_tunnel_may_lead_to_the_other_family() {
+        let other = RealServer::tunnel("2001:db8::1".parse().unwrap());
+        assert_eq!(web().real_server(other).check(), Ok(()));
+    }
+
+    #[test]
+    fn persistence_allows_every_port() {
+        let zero = Service::tcp("192.0.2.10:0".parse().unwrap(), Scheduler::RoundRobin);
+        let all = zero.persistent(Persistence::new(Duration::from_secs(60)));
+        assert_eq!(all.check(), Ok(()));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use core::net::IpAddr;
 
-use super::entry::{EntryMut, MASQUERADE, TUNNEL, USED, V6};
-use crate::config::{ForwardingMethod, RealServerId};
+use super::entry::{EntryMut, MASQUERADE, Method, TUNNEL, USED, V6};
+use crate::config::RealServerId;
 use crate::packet::{Addresses, FlowKey};
 
 /// A connection that is about to begin.
@@ -15,13 +15,13 @@ pub(crate) struct NewConnection {
     /// Where the real server is: address and port, of the flow's family.
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
-    pub(crate) forwarding: ForwardingMethod,
+    pub(crate) method: Method,
 }
 
 impl NewConnection {
     /// The flow of the real server's replies, if they carry its own address.
     pub(crate) fn reply_flow(&self) -> Option<FlowKey> {
-        if !matches!(self.forwarding, ForwardingMethod::Masquerade { .. }) {
+        if !matches!(self.method, Method::Masquerade) {
             return None;
         }
         let addresses = match (self.address, self.flow.addresses) {
@@ -69,10 +69,11 @@ impl EntryMut<'_> {
                 }
             }
         }
-        flags |= match new.forwarding {
-            ForwardingMethod::Masquerade { .. } => MASQUERADE,
-            ForwardingMethod::Tunnel => TUNNEL,
-            ForwardingMethod::DirectRoute => 0,
+        flags |= match new.method {
+            Method::Masquerade => MASQUERADE,
+            Method::Tunnel => TUNNEL,
+            Method::DirectRoute => 0,
+            Method::Bypass => MASQUERADE | TUNNEL,
         };
         hot[1] = new.flow.ports() << 24 | flags;
         hot[2] = u64::from(new.port) << 16;
@@ -94,7 +95,7 @@ pub(super) mod tests {
     use crate::conn::tcp::TcpState;
     use core::net::Ipv4Addr;
 
-    pub(in super::super) fn new_v4(forwarding: ForwardingMethod) -> NewConnection {
+    pub(in super::super) fn new_v4(method: Method) -> NewConnection {
         NewConnection {
             flow: FlowKey {
                 addresses: Addresses::V4 {
@@ -108,33 +109,29 @@ pub(super) mod tests {
             real_server: RealServerId(77),
             address: Ipv4Addr::new(10, 0, 0, 11).into(),
             port: 8080,
-            forwarding,
+            method,
         }
     }
 
-    pub(in super::super) fn new_v6(forwarding: ForwardingMethod) -> NewConnection {
+    pub(in super::super) fn new_v6(method: Method) -> NewConnection {
         NewConnection {
             flow: FlowKey {
                 addresses: Addresses::V6 {
                     source: "2001:db8:c::7".parse().unwrap(),
                     destination: "2001:db8:ff::80".parse().unwrap(),
                 },
-                ..new_v4(forwarding).flow
+                ..new_v4(method).flow
             },
             address: "2001:db8:20::11".parse().unwrap(),
-            ..new_v4(forwarding)
+            ..new_v4(method)
         }
     }
 
     #[test]
     fn what_begins_reads_back_in_dirty_memory() {
-        let masquerade = ForwardingMethod::Masquerade { port: 8080 };
-        for forwarding in [
-            masquerade,
-            ForwardingMethod::DirectRoute,
-            ForwardingMethod::Tunnel,
-        ] {
-            for new in [new_v4(forwarding), new_v6(forwarding)] {
+        let masquerade = Method::Masquerade;
+        for method in [masquerade, Method::DirectRoute, Method::Tunnel] {
+            for new in [new_v4(method), new_v6(method)] {
                 let mut lines = [[0xa5a5_a5a5_a5a5_a5a5; 8]; 2];
                 EntryMut(&mut lines).begin(&new);
                 let entry = Entry(&lines);
@@ -142,7 +139,7 @@ pub(super) mod tests {
                 assert_eq!(entry.real_server(), new.real_server);
                 assert_eq!(entry.real_server_address(), new.address);
                 assert_eq!(entry.real_server_port(), 8080);
-                assert_eq!(entry.forwarding(), forwarding);
+                assert_eq!(entry.method(), method);
                 assert_eq!(entry.reply_flow(), new.reply_flow());
                 assert_eq!((entry.packets(), entry.tcp_state()), (0, TcpState::None));
             }
@@ -151,10 +148,7 @@ pub(super) mod tests {
 
     #[test]
     fn only_masqueraded_replies_carry_the_real_server() {
-        for new in [
-            new_v4(ForwardingMethod::DirectRoute),
-            new_v6(ForwardingMethod::Tunnel),
-        ] {
+        for new in [new_v4(Method::DirectRoute), new_v6(Method::Tunnel)] {
             assert_eq!(new.reply_flow(), None);
         }
     }

@@ -42,6 +42,30 @@ pub enum Direction {
     Reply,
 }
 
+/// How a connection's packets travel: as its real server was reached when it
+/// began, whatever has been edited since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Rewritten, both ways.
+    Masquerade,
+    /// Only the Ethernet destination changes.
+    DirectRoute,
+    /// Wrapped.
+    Tunnel,
+    /// On to where they were sent, without a real server.
+    Bypass,
+}
+
+impl From<ForwardingMethod> for Method {
+    fn from(forwarding: ForwardingMethod) -> Self {
+        match forwarding {
+            ForwardingMethod::Masquerade => Self::Masquerade,
+            ForwardingMethod::DirectRoute => Self::DirectRoute,
+            ForwardingMethod::Tunnel(_) => Self::Tunnel,
+        }
+    }
+}
+
 /// Reading a connection's lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'t>(pub(crate) &'t Lines);
@@ -104,7 +128,7 @@ impl Entry<'_> {
         let word = self.0[0][1];
         let same = word >> 48 == u64::from(key.destination_port)
             && (word >> 24) & 0xff == u64::from(key.protocol)
-            && word & (USED | MASQUERADE) == USED | MASQUERADE;
+            && word & (USED | MASQUERADE | TUNNEL) == USED | MASQUERADE;
         (addresses_match && same).then_some(Direction::Reply)
     }
 
@@ -144,15 +168,12 @@ impl Entry<'_> {
     }
 
     /// How packets reach the real server.
-    pub(crate) const fn forwarding(self) -> ForwardingMethod {
-        if self.has(MASQUERADE) {
-            ForwardingMethod::Masquerade {
-                port: self.real_server_port(),
-            }
-        } else if self.has(TUNNEL) {
-            ForwardingMethod::Tunnel
-        } else {
-            ForwardingMethod::DirectRoute
+    pub(crate) const fn method(self) -> Method {
+        match self.0[0][1] & (MASQUERADE | TUNNEL) {
+            MASQUERADE => Method::Masquerade,
+            TUNNEL => Method::Tunnel,
+            0 => Method::DirectRoute,
+            _ => Method::Bypass,
         }
     }
 
@@ -163,7 +184,7 @@ impl Entry<'_> {
             real_server: self.real_server(),
             address: self.real_server_address(),
             port: self.real_server_port(),
-            forwarding: self.forwarding(),
+            method: self.method(),
         }
         .reply_flow()
     }
@@ -259,7 +280,7 @@ impl EntryMut<'_> {
 pub(super) const USED: u64 = 1;
 /// Of IPv6.
 pub(crate) const V6: u64 = 1 << 1;
-/// Forwarded by masquerading.
+/// Forwarded by masquerading; together with [`TUNNEL`] bypassing.
 pub(crate) const MASQUERADE: u64 = 1 << 2;
 /// Forwarded through a tunnel.
 pub(crate) const TUNNEL: u64 = 1 << 3;
@@ -305,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_flow_matches_in_its_direction_only() {
-        let masquerade = ForwardingMethod::Masquerade { port: 8080 };
+        let masquerade = Method::Masquerade;
         for new in [new_v4(masquerade), new_v6(masquerade)] {
             let mut lines = [[0; 8]; 2];
             EntryMut(&mut lines).begin(&new);
@@ -326,7 +347,7 @@ mod tests {
     #[test]
     fn fields_do_not_touch_each_other() {
         let mut lines = [[0; 8]; 2];
-        let new = new_v4(ForwardingMethod::DirectRoute);
+        let new = new_v4(Method::DirectRoute);
         let mut entry = EntryMut(&mut lines);
         entry.begin(&new);
         entry.set_deadline(Tick(u32::MAX));

@@ -16,6 +16,6 @@ mod way_back;
 
 pub(crate) use begin::NewConnection;
 pub(crate) use entry::{ACTIVE, Entry, OUTPUT_SEEN};
-pub use entry::{Direction, Line};
+pub use entry::{Direction, Line, Method};
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use table::{ConnTable, lines_for};

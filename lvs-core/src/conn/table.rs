@@ -251,13 +251,14 @@ const fn capacity_of(lines: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ForwardingMethod, RealServerId};
+    use crate::config::RealServerId;
+    use crate::conn::Method;
     use crate::conn::index::SLOTS;
     use alloc::collections::BTreeMap;
     use alloc::vec;
     use core::net::Ipv4Addr;
 
-    fn new(client: u32, forwarding: ForwardingMethod) -> NewConnection {
+    fn new(client: u32, method: Method) -> NewConnection {
         NewConnection {
             flow: FlowKey {
                 addresses: Addresses::V4 {
@@ -271,7 +272,7 @@ mod tests {
             real_server: RealServerId(client),
             address: Ipv4Addr::new(10, 0, 0, 1).into(),
             port: 8080,
-            forwarding,
+            method,
         }
     }
 
@@ -285,12 +286,12 @@ mod tests {
         let mut table = ConnTable::new(&mut memory, Seed::new(1)).unwrap();
         let full = table.capacity();
         for client in 0..full as u32 {
-            let masquerade = ForwardingMethod::Masquerade { port: 8080 };
+            let masquerade = Method::Masquerade;
             table
                 .insert(&new(client, masquerade), Tick(100), Tick(0))
                 .unwrap();
         }
-        let one_more = table.insert(&new(9999, ForwardingMethod::Tunnel), Tick(100), Tick(0));
+        let one_more = table.insert(&new(9999, Method::Tunnel), Tick(100), Tick(0));
         assert_eq!(one_more, Err(DropReason::TableFull));
         assert_eq!(table.len(), full);
     }
@@ -299,7 +300,7 @@ mod tests {
     fn a_refusal_of_the_index_changes_nothing() {
         let mut memory = vec![[0; 8]; lines_for(1000)];
         let mut table = ConnTable::new(&mut memory, Seed::new(5)).unwrap();
-        let both = ForwardingMethod::Masquerade { port: 8080 };
+        let both = Method::Masquerade;
         // Fills the two buckets of one hash with entries of the same hash.
         let crowded = new(0, both).reply_flow().unwrap();
         let crowded = table.hash(&crowded);
@@ -327,7 +328,7 @@ mod tests {
     fn does_what_a_map_does() {
         let mut memory = vec![[0; 8]; lines_for(400)];
         let mut table = ConnTable::new(&mut memory, Seed::new(3)).unwrap();
-        let mut model: BTreeMap<u32, (u32, ForwardingMethod)> = BTreeMap::new();
+        let mut model: BTreeMap<u32, (u32, Method)> = BTreeMap::new();
         let mut state = 77u64;
         let mut random = |below: u32| {
             state = state
@@ -337,12 +338,12 @@ mod tests {
         };
         for _ in 0..30_000 {
             let client = random(500);
-            let forwarding = match random(3) {
-                0 => ForwardingMethod::DirectRoute,
-                1 => ForwardingMethod::Tunnel,
-                _ => ForwardingMethod::Masquerade { port: 8080 },
+            let method = match random(3) {
+                0 => Method::DirectRoute,
+                1 => Method::Tunnel,
+                _ => Method::Masquerade,
             };
-            let flow = new(client, forwarding).flow;
+            let flow = new(client, method).flow;
             let hash = table.hash(&flow);
             let found = table.find(&flow, hash, table.glance(hash));
             assert_eq!(
@@ -358,8 +359,8 @@ mod tests {
                     table.remove(at);
                     model.remove(&client);
                 }
-            } else if let Ok(at) = table.insert(&new(client, forwarding), Tick(1 << 20), Tick(0)) {
-                model.insert(client, (at, forwarding));
+            } else if let Ok(at) = table.insert(&new(client, method), Tick(1 << 20), Tick(0)) {
+                model.insert(client, (at, method));
             } else {
                 assert_eq!(model.len(), table.capacity(), "refused only when full");
             }
@@ -373,7 +374,7 @@ mod tests {
         let mut memory = vec![[0; 8]; lines_for(10)];
         let mut table = ConnTable::new(&mut memory, Seed::new(3)).unwrap();
         for client in 0..5 {
-            let masquerade = ForwardingMethod::Masquerade { port: 1 };
+            let masquerade = Method::Masquerade;
             table
                 .insert(&new(client, masquerade), Tick(100 * (client + 1)), Tick(0))
                 .unwrap();
@@ -383,7 +384,7 @@ mod tests {
         assert_eq!((count, table.len()), (3, 2));
         ended.sort_unstable();
         assert_eq!(ended, [0, 1, 2]);
-        let gone = new(1, ForwardingMethod::DirectRoute).flow;
+        let gone = new(1, Method::DirectRoute).flow;
         assert_eq!(table.find(&gone, table.hash(&gone), None), None);
     }
 }

@@ -57,13 +57,13 @@ const HOP_KNOWN: u64 = 1 << 32;
 mod tests {
     use super::super::begin::tests::new_v4;
     use super::*;
-    use crate::config::ForwardingMethod;
+    use crate::conn::Method;
 
     #[test]
     fn a_hop_holds_for_its_generation() {
         let mut lines = [[0; 8]; 2];
         let mut entry = EntryMut(&mut lines);
-        entry.begin(&new_v4(ForwardingMethod::Masquerade { port: 0 }));
+        entry.begin(&new_v4(Method::Masquerade));
         entry.set_client_link(Port(3), Some(7), [2, 0, 0, 0, 0, 9]);
         assert_eq!(entry.entry().client_hop(0), None, "learned, not worked out");
         let hop = Hop {

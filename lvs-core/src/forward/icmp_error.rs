@@ -37,7 +37,7 @@ pub(crate) fn about_reply(
     to: &ToRealServer<'_>,
     network: &Network,
 ) -> Result<Verdict, Stopped> {
-    if !matches!(to.forwarding, ForwardingMethod::Masquerade { .. }) {
+    if !matches!(to.forwarding, ForwardingMethod::Masquerade) {
         return request(buf, packet, to, network);
     }
     packet.record_route(buf, packet.flow.addresses.destination());

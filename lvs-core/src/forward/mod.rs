@@ -59,15 +59,15 @@ pub(crate) fn request(
     network: &Network,
 ) -> Result<Verdict, Stopped> {
     let overhead = match to.forwarding {
-        ForwardingMethod::Tunnel => tunnel::overhead(*to.address),
+        ForwardingMethod::Tunnel(_) => tunnel::overhead(*to.address),
         _ => 0,
     };
     packet.record_route(buf, packet.flow.addresses.destination());
     pass(buf, packet, to.mtu, overhead)?;
     match to.forwarding {
-        ForwardingMethod::Masquerade { .. } => masquerade::request(buf, packet, to)?,
+        ForwardingMethod::Masquerade => masquerade::request(buf, packet, to)?,
         ForwardingMethod::DirectRoute => direct_route::request(buf, packet)?,
-        ForwardingMethod::Tunnel => return Ok(tunnel::request(buf, packet, to, network)?),
+        ForwardingMethod::Tunnel(_) => return Ok(tunnel::request(buf, packet, to, network)?),
     }
     Ok(send(buf, packet, to.hop, network)?)
 }

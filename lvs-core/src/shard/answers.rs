@@ -3,8 +3,7 @@
 use core::net::IpAddr;
 
 use super::decide::Step;
-use crate::config::ForwardingMethod;
-use crate::conn::Direction;
+use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped};
 use crate::packet::ethernet::Ethernet;
 use crate::packet::{FlowKey, Kind, Packet, PacketBuf};
@@ -51,7 +50,7 @@ impl Step<'_, '_> {
         let found = self.table.find(flow, self.table.hash(flow), None);
         if let Some((at, Direction::Request)) = found
             && let Some(entry) = self.table.entry(at)
-            && !matches!(entry.forwarding(), ForwardingMethod::Masquerade { .. })
+            && entry.method() != Method::Masquerade
         {
             let link = Ethernet::parse(buf.bytes()).map_or(0, |ethernet| ethernet.length);
             let length = (buf.length() - link) as u32;

@@ -3,9 +3,9 @@
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
-use crate::config::{ForwardingMethod, RealServerId};
+use crate::config::{ForwardingMethod, RealServerId, Tunnel};
 use crate::conn::tcp::{self, Event, TcpState, View};
-use crate::conn::{ACTIVE, ConnTable, Direction, NewConnection, OUTPUT_SEEN};
+use crate::conn::{ACTIVE, ConnTable, Direction, Method, NewConnection, OUTPUT_SEEN};
 use crate::forward::{self, Answer, Stopped, ToRealServer};
 use crate::network::{Hop, Resolution};
 use crate::packet::{Kind, Packet, PacketBuf};
@@ -73,9 +73,9 @@ impl Step<'_, '_> {
                     .snapshot
                     .real_server(id)
                     .ok_or(DropReason::RealServerGone)?;
-                let (port, forwarding) = (entry.real_server_port(), entry.forwarding());
+                let (port, method) = (entry.real_server_port(), entry.method());
                 self.observe(at, id, packet, direction);
-                match self.to_real_server(id, planned, port, forwarding)? {
+                match self.to_real_server(id, planned, port, method)? {
                     Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
                     None => Ok(Verdict::Host),
                 }
@@ -115,7 +115,7 @@ impl Step<'_, '_> {
         self.stats.count_connection(id);
         self.observe(at, id, packet, Direction::Request);
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
-        match self.to_real_server(id, planned, planned.port, planned.forwarding)? {
+        match self.to_real_server(id, planned, planned.port, planned.forwarding.into())? {
             Some(to) => forward::request(buf, packet, &to, &snapshot.network),
             None => Ok(Verdict::Host),
         }
@@ -155,7 +155,7 @@ impl Step<'_, '_> {
             let hash = self.table.hash(&request);
             if let Some((at, Direction::Request)) = self.table.find(&request, hash, None)
                 && let Some(entry) = self.table.entry(at)
-                && !matches!(entry.forwarding(), ForwardingMethod::Masquerade { .. })
+                && entry.method() != Method::Masquerade
             {
                 let id = entry.real_server();
                 self.observe(at, id, packet, Direction::Reply);
@@ -194,7 +194,7 @@ impl Step<'_, '_> {
             real_server: id,
             address: planned.address,
             port: planned.port,
-            forwarding: planned.forwarding,
+            method: planned.forwarding.into(),
         };
         let now = self.now.tick();
         let deadline = now.after(self.lifetime(packet, TcpState::None));
@@ -214,10 +214,8 @@ impl Step<'_, '_> {
             entry.count_packet();
         }
         if let Kind::Tcp { flags } = packet.kind {
-            let one_sided = !matches!(
-                entry.entry().forwarding(),
-                ForwardingMethod::Masquerade { .. }
-            ) && !entry.entry().has(OUTPUT_SEEN);
+            let read = entry.entry();
+            let one_sided = read.method() != Method::Masquerade && !read.has(OUTPUT_SEEN);
             let view = match direction {
                 Direction::Reply => View::Output,
                 Direction::Request if one_sided => View::InputOnly,
@@ -253,14 +251,12 @@ impl Step<'_, '_> {
         id: RealServerId,
         planned: &'p PlannedRealServer,
         port: u16,
-        forwarding: ForwardingMethod,
+        method: Method,
     ) -> Result<Option<ToRealServer<'p>>, Stopped> {
         let hop = match &planned.way {
             Resolution::Hop(hop) => hop,
             Resolution::Unresolved => return Err(DropReason::NextHopUnresolved.into()),
-            Resolution::Local if !matches!(forwarding, ForwardingMethod::Masquerade { .. }) => {
-                return Ok(None);
-            }
+            Resolution::Local if method != Method::Masquerade => return Ok(None),
             Resolution::Local => return Err(DropReason::Unreachable.into()),
             Resolution::Unreachable => {
                 return Err(Stopped::Answered(
@@ -269,8 +265,15 @@ impl Step<'_, '_> {
                 ));
             }
         };
+        // A tunnel is what its real server is configured for now.
+        let forwarding = match (method, planned.forwarding) {
+            (Method::Masquerade, _) => ForwardingMethod::Masquerade,
+            (Method::Tunnel, tunnel @ ForwardingMethod::Tunnel(_)) => tunnel,
+            (Method::Tunnel, _) => ForwardingMethod::Tunnel(Tunnel::Ipip),
+            (Method::DirectRoute | Method::Bypass, _) => ForwardingMethod::DirectRoute,
+        };
         let mtu = match forwarding {
-            ForwardingMethod::Tunnel => self.snapshot.paths.limit(id, hop.mtu, self.now.tick()),
+            ForwardingMethod::Tunnel(_) => self.snapshot.paths.limit(id, hop.mtu, self.now.tick()),
             _ => hop.mtu,
         };
         Ok(Some(ToRealServer {

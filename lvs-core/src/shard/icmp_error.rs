@@ -1,8 +1,8 @@
 //! An ICMP error that comes in: whose packet is it about?
 
 use super::decide::Step;
-use crate::config::{ForwardingMethod, RealServerId};
-use crate::conn::Direction;
+use crate::config::RealServerId;
+use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped, TunnelError};
 use crate::network::Resolution;
 use crate::packet::icmp::{self, Quote};
@@ -40,8 +40,8 @@ impl Step<'_, '_> {
             return Ok(Verdict::Host);
         };
         let id = entry.real_server();
-        let (forwarding, port) = (entry.forwarding(), entry.real_server_port());
-        let rewritten = matches!(forwarding, ForwardingMethod::Masquerade { .. });
+        let (method, port) = (entry.method(), entry.real_server_port());
+        let rewritten = method == Method::Masquerade;
         if rewritten && !icmp::checksum_fits(buf, packet) {
             return Err(DropReason::BadIcmpChecksum.into());
         }
@@ -53,7 +53,7 @@ impl Step<'_, '_> {
                     .real_server(id)
                     .ok_or(DropReason::RealServerGone)?;
                 let network = &self.snapshot.network;
-                match self.to_real_server(id, planned, port, forwarding)? {
+                match self.to_real_server(id, planned, port, method)? {
                     Some(to) => forward::about_reply(buf, packet, &quote, &to, network),
                     None => Ok(Verdict::Host),
                 }

@@ -272,7 +272,7 @@ pub struct Connection {
     /// Its port.
     pub port: u16,
     /// How packets reach it.
-    pub forwarding: crate::config::ForwardingMethod,
+    pub method: crate::conn::Method,
     /// The state, for TCP.
     pub tcp_state: Option<crate::conn::tcp::TcpState>,
     /// Whether it counts as active.
@@ -292,7 +292,7 @@ impl Connection {
             real_server: entry.real_server(),
             address: entry.real_server_address(),
             port: entry.real_server_port(),
-            forwarding: entry.forwarding(),
+            method: entry.method(),
             tcp_state: (entry.protocol() == crate::packet::transport::TCP)
                 .then(|| entry.tcp_state()),
             active: entry.has(ACTIVE),

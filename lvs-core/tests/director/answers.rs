@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use lvs_core::{DropReason, ForwardingMethod, Protocol, RealServer};
+use lvs_core::{DropReason, ForwardingMethod, Protocol, RealServer, Tunnel};
 
 use crate::common::frame::Frame;
 use crate::common::icmp::{by_the_director, port_unreachable, time_exceeded, too_big};
@@ -32,18 +32,18 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 
 fn methods() -> [ForwardingMethod; 3] {
     [
-        ForwardingMethod::Masquerade { port: 8080 },
+        ForwardingMethod::Masquerade,
         ForwardingMethod::DirectRoute,
-        ForwardingMethod::Tunnel,
+        ForwardingMethod::Tunnel(Tunnel::Ipip),
     ]
 }
 
 /// A service with one real server.
 fn served(w: Family, name: &str, protocol: Protocol, method: ForwardingMethod) -> Scenario {
     let server = match method {
-        ForwardingMethod::Masquerade { port } => RealServer::masquerade(w.real_at(11, port)),
+        ForwardingMethod::Masquerade => RealServer::masquerade(w.real_at(11, 8080)),
         ForwardingMethod::DirectRoute => RealServer::direct_route(w.real(11)),
-        ForwardingMethod::Tunnel => RealServer::tunnel(w.real(11)),
+        ForwardingMethod::Tunnel(_) => RealServer::tunnel(w.real(11)),
     };
     let name = format!("{name}, {} {protocol}, {method:?}", w.name);
     scenario(name).with(w.service(protocol).real_server(server))
@@ -67,9 +67,9 @@ fn forwarded_with(
 ) -> Frame {
     let (client, web) = (w.client, w.web);
     let packet = match method {
-        ForwardingMethod::Masquerade { port } => packet(client, w.real_at(11, port)).ttl(ttl),
+        ForwardingMethod::Masquerade => packet(client, w.real_at(11, 8080)).ttl(ttl),
         ForwardingMethod::DirectRoute => packet(client, web).ttl(ttl),
-        ForwardingMethod::Tunnel => packet(client, web).ttl(ttl).in_tunnel(w.inside, w.real(11)),
+        ForwardingMethod::Tunnel(_) => packet(client, web).ttl(ttl).in_tunnel(w.inside, w.real(11)),
     };
     to_server(11, &packet)
 }
@@ -112,7 +112,7 @@ fn hops(w: Family, method: ForwardingMethod) -> Vec<Scenario> {
 /// counts off.
 fn sizes(w: Family, method: ForwardingMethod) -> Vec<Scenario> {
     let limit = match method {
-        ForwardingMethod::Tunnel => 1400 - w.header,
+        ForwardingMethod::Tunnel(_) => 1400 - w.header,
         _ => 1400,
     };
     let long = |length: u32| move |from, to| tcp(from, to).ack().data(b"").long(length as usize);
@@ -144,7 +144,7 @@ fn most_quoted(w: Family) -> usize {
 
 /// A real server is told by the director's own address: it does not know the VIP.
 fn replies(w: Family) -> Vec<Scenario> {
-    let masquerade = ForwardingMethod::Masquerade { port: 8080 };
+    let masquerade = ForwardingMethod::Masquerade;
     let begun = |name: &str| {
         served(w, name, Protocol::Tcp, masquerade)
             .wired(|wiring| wiring.outside_mtu = 1400)
@@ -333,7 +333,7 @@ fn narrow_tunnel() -> Scenario {
         w,
         "a tunnel too narrow for IPv6",
         Protocol::Udp,
-        ForwardingMethod::Tunnel,
+        ForwardingMethod::Tunnel(Tunnel::Ipip),
     )
     .wired(|wiring| wiring.inside_mtu = 1319)
     .takes(from_client(&udp(w.client, w.web).data(b"").long(1280)))
@@ -343,7 +343,7 @@ fn narrow_tunnel() -> Scenario {
 /// Some devices take more than IP can say the length of.
 fn longest_packet() -> Scenario {
     let w = V4;
-    let method = ForwardingMethod::Tunnel;
+    let method = ForwardingMethod::Tunnel(Tunnel::Ipip);
     let long = |length: usize| move |from, to| udp(from, to).data(b"").long(length);
     let quoted = long(65_516)(w.client, w.web).ttl(63).bytes();
     let told = too_big(w.vip(), w.client.ip(), 65_515, &quoted[..most_quoted(w)]);

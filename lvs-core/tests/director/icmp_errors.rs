@@ -33,11 +33,11 @@ fn begun(w: Family, name: &str, protocol: Protocol, server: RealServer) -> Scena
     let name = format!("{name}, {} {protocol}", w.name);
     let request = first(protocol, w.client, w.web);
     let out = match server.forwarding {
-        lvs_core::ForwardingMethod::Masquerade { port } => {
-            first(protocol, w.client, w.real_at(11, port)).ttl(63)
+        lvs_core::ForwardingMethod::Masquerade => {
+            first(protocol, w.client, w.real_at(11, server.port)).ttl(63)
         }
         lvs_core::ForwardingMethod::DirectRoute => request.clone().ttl(63),
-        lvs_core::ForwardingMethod::Tunnel => {
+        lvs_core::ForwardingMethod::Tunnel(_) => {
             request.clone().ttl(63).in_tunnel(w.inside, w.real(11))
         }
     };

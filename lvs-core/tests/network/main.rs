@@ -16,13 +16,13 @@ use client::Step;
 use common::bed;
 use common::place::{FAMILIES, Family};
 use lvs_core::conn::tcp::TcpState;
-use lvs_core::{ForwardingMethod, Protocol, RealServer, Service};
+use lvs_core::{ForwardingMethod, Protocol, RealServer, Service, Tunnel};
 use world::World;
 
 const METHODS: [ForwardingMethod; 3] = [
-    ForwardingMethod::Masquerade { port: 8080 },
+    ForwardingMethod::Masquerade,
     ForwardingMethod::DirectRoute,
-    ForwardingMethod::Tunnel,
+    ForwardingMethod::Tunnel(Tunnel::Ipip),
 ];
 
 /// Real servers 11, 12 and 13 by one method.
@@ -31,11 +31,9 @@ fn service(w: Family, protocol: Protocol, method: ForwardingMethod) -> Service {
         .into_iter()
         .fold(w.service(protocol), |service, number| {
             service.real_server(match method {
-                ForwardingMethod::Masquerade { port } => {
-                    RealServer::masquerade(w.real_at(number, port))
-                }
+                ForwardingMethod::Masquerade => RealServer::masquerade(w.real_at(number, 8080)),
                 ForwardingMethod::DirectRoute => RealServer::direct_route(w.real(number)),
-                ForwardingMethod::Tunnel => RealServer::tunnel(w.real(number)),
+                ForwardingMethod::Tunnel(_) => RealServer::tunnel(w.real(number)),
             })
         })
 }
@@ -69,7 +67,7 @@ fn a_conversation_from_its_first_packet_to_its_end() {
     for w in FAMILIES {
         for method in METHODS {
             let closed = match method {
-                ForwardingMethod::Masquerade { .. } => TcpState::TimeWait,
+                ForwardingMethod::Masquerade => TcpState::TimeWait,
                 // Of the end only the client's half is seen.
                 _ => TcpState::FinWait,
             };

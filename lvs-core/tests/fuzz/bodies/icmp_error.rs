@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use lvs_core::{DropReason, Port, Protocol, Verdict};
 
 use super::input::Input;
-use super::{METHODS, director, memory};
+use super::{WAYS, director, memory};
 use crate::common::bed::Bed;
 use crate::common::frame::Frame;
 use crate::common::packet::{Packet, icmp, tcp, udp};
@@ -17,10 +17,10 @@ use crate::common::read::{Seen, SeenBody, SeenPacket, read};
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let w = input.one_of(&FAMILIES);
-    let method = input.one_of(&METHODS);
+    let way = input.one_of(&WAYS);
     let protocol = input.one_of(&[Protocol::Tcp, Protocol::Udp]);
     let mut memory = memory();
-    let mut bed = director(&mut memory, method, &Wiring::default());
+    let mut bed = director(&mut memory, way, &Wiring::default());
     let request = from_client(&first(protocol, w.client, w.web));
     let begun = bed.take(0, &request);
     assert_eq!(begun.verdict, Verdict::Transmit(Port(1)));

@@ -9,7 +9,7 @@ pub(crate) mod parse;
 pub(crate) mod rewrite;
 pub(crate) mod shard_ops;
 
-use lvs_core::{Config, ForwardingMethod, Limits, Line, Protocol, RealServer, Service};
+use lvs_core::{Config, ForwardingMethod, Limits, Line, Protocol, RealServer, Service, Tunnel};
 
 use crate::common::bed::{self, Bed};
 use crate::common::place::{FAMILIES, Family, Wiring};
@@ -22,21 +22,20 @@ const LIMITS: Limits = Limits {
     seed: 77,
 };
 
+/// A way to a real server: the method, and the port of a masqueraded one.
+type Way = (ForwardingMethod, u16);
+
 /// Every way to a real server.
-const METHODS: [ForwardingMethod; 4] = [
-    ForwardingMethod::Masquerade { port: 8080 },
-    ForwardingMethod::Masquerade { port: 0 },
-    ForwardingMethod::DirectRoute,
-    ForwardingMethod::Tunnel,
+const WAYS: [Way; 4] = [
+    (ForwardingMethod::Masquerade, 8080),
+    (ForwardingMethod::Masquerade, 0),
+    (ForwardingMethod::DirectRoute, 0),
+    (ForwardingMethod::Tunnel(Tunnel::Ipip), 0),
 ];
 
-/// A real server by a method.
-fn real_server(w: Family, number: u8, method: ForwardingMethod) -> RealServer {
-    match method {
-        ForwardingMethod::Masquerade { port } => RealServer::masquerade(w.real_at(number, port)),
-        ForwardingMethod::DirectRoute => RealServer::direct_route(w.real(number)),
-        ForwardingMethod::Tunnel => RealServer::tunnel(w.real(number)),
-    }
+/// A real server that is reached so.
+fn real_server(w: Family, number: u8, (method, port): Way) -> RealServer {
+    RealServer::new(w.real_at(number, port), method)
 }
 
 /// Memory for one small shard.
@@ -44,12 +43,12 @@ fn memory() -> Vec<Vec<Line>> {
     bed::memory(1, 8)
 }
 
-/// A director that serves TCP and UDP of both families by one method.
-fn director<'m>(memory: &'m mut [Vec<Line>], method: ForwardingMethod, wiring: &Wiring) -> Bed<'m> {
+/// A director that serves TCP and UDP of both families in one way.
+fn director<'m>(memory: &'m mut [Vec<Line>], way: Way, wiring: &Wiring) -> Bed<'m> {
     let services: Vec<Service> = FAMILIES
         .into_iter()
         .flat_map(|w| [(w, Protocol::Tcp), (w, Protocol::Udp)])
-        .map(|(w, protocol)| w.service(protocol).real_server(real_server(w, 11, method)))
+        .map(|(w, protocol)| w.service(protocol).real_server(real_server(w, 11, way)))
         .collect();
     let config = Config::new(services).expect("a valid configuration");
     Bed::with(memory, config, wiring.network(), LIMITS)

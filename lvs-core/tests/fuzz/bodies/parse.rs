@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lvs_core::{ChecksumState, Port, Verdict};
 
 use super::input::Input;
-use super::{METHODS, director, memory};
+use super::{WAYS, director, memory};
 use crate::common::bed::Bed;
 use crate::common::frame::Frame;
 use crate::common::place::{FAMILIES, GATEWAY, OUTSIDE, Wiring};
@@ -16,7 +16,7 @@ use crate::common::sum::checksum;
 /// takes the rest as the frame.
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let method = input.one_of(&METHODS);
+    let way = input.one_of(&WAYS);
     let checksum = input.one_of(&[
         ChecksumState::Whole,
         ChecksumState::MaybePartial,
@@ -44,7 +44,7 @@ pub(crate) fn run(data: &[u8]) {
         }
     }
     let mut memory = memory();
-    let mut bed = director(&mut memory, method, &Wiring::default());
+    let mut bed = director(&mut memory, way, &Wiring::default());
     check(&mut bed, &frame);
 }
 

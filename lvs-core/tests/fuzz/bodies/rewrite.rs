@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use lvs_core::{ChecksumState, ForwardingMethod, Protocol, Verdict};
 
 use super::input::Input;
-use super::{METHODS, director, memory};
+use super::{WAYS, director, memory};
 use crate::common::bed::Bed;
 use crate::common::frame::Frame;
 use crate::common::packet::{Checksum, Packet, tcp, udp};
@@ -19,7 +19,8 @@ use crate::common::read::read;
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let w = input.one_of(&FAMILIES);
-    let method = input.one_of(&METHODS);
+    let way = input.one_of(&WAYS);
+    let (method, _) = way;
     let protocol = input.one_of(&[Protocol::Tcp, Protocol::Udp]);
     let client = SocketAddr::new(w.client.ip(), input.word().max(21));
     let wiring = Wiring {
@@ -27,13 +28,13 @@ pub(crate) fn run(data: &[u8]) {
         inside_vlan: input.once_in(2).then_some(34),
         ..Wiring::default()
     };
-    let server = match method {
-        ForwardingMethod::Masquerade { port: 0 } => w.real_at(11, 80),
-        ForwardingMethod::Masquerade { port } => w.real_at(11, port),
+    let server = match way {
+        (ForwardingMethod::Masquerade, 0) => w.real_at(11, 80),
+        (ForwardingMethod::Masquerade, port) => w.real_at(11, port),
         _ => w.web,
     };
     let mut memory = memory();
-    let mut bed = director(&mut memory, method, &wiring);
+    let mut bed = director(&mut memory, way, &wiring);
     let tagged = |frame: Frame| match [wiring.outside_vlan, wiring.inside_vlan][frame.port.index()]
     {
         Some(vlan) => frame.vlan(vlan),
@@ -43,19 +44,19 @@ pub(crate) fn run(data: &[u8]) {
     // checksum lacks.
     let request = Words::read(&mut input, w, protocol);
     let checksum = match (method, request.arrives) {
-        (ForwardingMethod::Masquerade { .. }, _) | (_, Checksum::Half) => Checksum::Whole,
+        (ForwardingMethod::Masquerade, _) | (_, Checksum::Half) => Checksum::Whole,
         (_, as_it_is) => as_it_is,
     };
     let forwarded = request
         .packet(client, server, checksum)
         .ttl(request.ttl - 1);
     let forwarded = match method {
-        ForwardingMethod::Tunnel => wrapped(&request, forwarded, w),
+        ForwardingMethod::Tunnel(_) => wrapped(&request, forwarded, w),
         _ => forwarded,
     };
     let taken = request.frame(from_client(&request.packet(client, w.web, request.arrives)));
     expect(&mut bed, &tagged(taken), &tagged(to_server(11, &forwarded)));
-    if matches!(method, ForwardingMethod::Masquerade { .. }) {
+    if matches!(method, ForwardingMethod::Masquerade) {
         let reply = Words::read(&mut input, w, protocol);
         let taken = reply.frame(from_server(
             11,

@@ -11,7 +11,7 @@ use lvs_core::{
 };
 
 use super::input::Input;
-use super::{LIMITS, METHODS, real_server};
+use super::{LIMITS, WAYS, real_server};
 use crate::common::bed::{self, Bed, Taken};
 use crate::common::frame::Frame;
 use crate::common::icmp::{port_unreachable, too_big};
@@ -78,7 +78,7 @@ fn any_config(input: &mut Input<'_>) -> std::sync::Arc<Config> {
             let mut service = Service::new(protocol, w.web, scheduler);
             for number in 11..15 {
                 if !input.once_in(3) {
-                    let server = real_server(w, number, input.one_of(&METHODS));
+                    let server = real_server(w, number, input.one_of(&WAYS));
                     service = service.real_server(server.weight(input.below(4) as u32));
                 }
             }
