@@ -1,17 +1,26 @@
-//! Reads the commands of a recording, and names those of features not built yet.
+//! Reads the commands of a recording.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use lvs_core::{ForwardingMethod, Protocol, Scheduler, ServiceKey};
+use lvs_core::config::{ClientMask, GueChecksum, MarkRule, Prefix};
+use lvs_core::{
+    Family, ForwardingMethod, Persistence, Protocol, RealServer, Scheduler, Service, ServiceKey,
+    Thresholds, Tunnel,
+};
 
 /// A command that changes the director, or lists something.
 #[derive(Debug)]
 pub(crate) enum Command {
-    AddService(ServiceKey, Scheduler),
-    EditService(ServiceKey, Scheduler),
+    /// Without its real servers.
+    AddService(Service),
+    /// Without its real servers, which stay.
+    EditService(Service),
     RemoveService(ServiceKey),
-    AddRealServer(ServiceKey, Real),
-    EditRealServer(ServiceKey, Real),
+    AddRealServer(ServiceKey, RealServer),
+    EditRealServer(ServiceKey, RealServer),
     RemoveRealServer(ServiceKey, SocketAddr),
     /// Every service goes.
     Clear,
@@ -28,30 +37,32 @@ pub(crate) enum Command {
         gateway: IpAddr,
         interface: String,
     },
+    /// Addresses the host has from now on.
+    AddLocal {
+        prefix: IpAddr,
+        length: u8,
+    },
     RemoveDefaultRoute {
         ipv6: bool,
     },
+    /// Packets that are marked from now on.
+    Mark(MarkRule),
     ListConnections,
     ListServices,
     ListTimeouts,
     /// Connections, packets and bytes, in full numbers.
     ListTraffic,
-    /// What it prints is another program's to make.
+    /// What it prints is not compared yet.
     ListOther,
-}
-
-/// A real server as a command names it.
-#[derive(Debug)]
-pub(crate) struct Real {
-    pub(crate) address: SocketAddr,
-    pub(crate) forwarding: ForwardingMethod,
-    pub(crate) weight: u32,
 }
 
 /// Reads one command line.
 ///
-/// *Errors:* the name of a feature the director does not have yet.
+/// *Errors:* what is not understood.
 pub(crate) fn parse(line: &str) -> Result<Command, String> {
+    if let Some(script) = line.strip_prefix("nft ") {
+        return mark(script).map(Command::Mark);
+    }
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["ipvsadm", ref rest @ ..] => ipvsadm(rest),
@@ -59,7 +70,13 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
             interface: interface.to_string(),
             mtu: mtu.parse().unwrap(),
         }),
-        ["ip", "route", "add", "local", ..] | ["ip", "rule", ..] => Err("policy routing".into()),
+        ["ip", "route", "add", "local", prefix, "dev", "lo"] => {
+            let (prefix, length) = prefix.split_once('/').unwrap();
+            Ok(Command::AddLocal {
+                prefix: prefix.parse().unwrap(),
+                length: length.parse().unwrap(),
+            })
+        }
         [
             "ip",
             "route",
@@ -81,97 +98,189 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
         ["ip", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: false }),
         ["ip", "-6", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: true }),
         ["ip", "route", "get", _] => Ok(Command::ListOther),
-        ["ip", "route", ..] => Err("policy routing".into()),
-        ["ip", "link", ..] => Err("tunnels that end at the host".into()),
-        ["nft", ..] => Err("firewall marks".into()),
         _ => Err(format!("the command {line}")),
     }
 }
 
+/// Reads a netfilter script that marks packets.
+fn mark(script: &str) -> Result<MarkRule, String> {
+    let unknown = || format!("the script {script}");
+    let (_, rule) = script
+        .split_once("add rule inet m p ")
+        .ok_or_else(unknown)?;
+    let (fits, mark) = rule
+        .trim_end_matches('"')
+        .split_once("meta mark set ")
+        .ok_or_else(unknown)?;
+    let mut marked = MarkRule {
+        mark: NonZeroU32::new(mark.trim().parse().map_err(|_| unknown())?),
+        ..MarkRule::default()
+    };
+    let words: Vec<&str> = fits.split_whitespace().collect();
+    match words[..] {
+        [] => {}
+        ["tcp", "dport", ref ports @ ..] => {
+            marked.protocol = Some(6);
+            let ports = ports.iter().map(|port| port.trim_end_matches(','));
+            let ports = ports.filter_map(|port| port.parse::<u16>().ok());
+            marked.destination_ports = ports.map(|port| RangeInclusive::new(port, port)).collect();
+        }
+        ["ip", "daddr", prefix] => {
+            let (address, length) = prefix.split_once('/').ok_or_else(unknown)?;
+            marked.destination = Some(Prefix {
+                address: address.parse().unwrap(),
+                length: length.parse().unwrap(),
+            });
+        }
+        _ => return Err(unknown()),
+    }
+    Ok(marked)
+}
+
 fn ipvsadm(words: &[&str]) -> Result<Command, String> {
     match *words {
-        ["-C"] => Ok(Command::Clear),
-        ["-Lnc"] => Ok(Command::ListConnections),
-        ["-Ln"] => Ok(Command::ListServices),
-        ["-L", "--timeout"] => Ok(Command::ListTimeouts),
-        ["-Ln", "--stats", "--exact"] => Ok(Command::ListTraffic),
-        ["-Sn"] | ["-Ln", "--stats" | "--rate" | "--tun-info", ..] => Ok(Command::ListOther),
+        ["-C"] => return Ok(Command::Clear),
+        ["-Lnc"] => return Ok(Command::ListConnections),
+        ["-Ln"] => return Ok(Command::ListServices),
+        ["-L", "--timeout"] => return Ok(Command::ListTimeouts),
+        ["-Ln", "--stats", "--exact"] => return Ok(Command::ListTraffic),
+        ["-Sn"] | ["-Ln" | "-Lnc", ..] => return Ok(Command::ListOther),
         ["--set", tcp, fin, udp] => {
             let seconds = |word: &str| word.parse().unwrap();
-            Ok(Command::Timeouts([
-                seconds(tcp),
-                seconds(fin),
-                seconds(udp),
-            ]))
+            let all = [seconds(tcp), seconds(fin), seconds(udp)];
+            return Ok(Command::Timeouts(all));
         }
-        ["--start-daemon" | "--stop-daemon", ..] => Err("synchronisation".into()),
-        ["-A", "-f", ..] | ["-a", "-f", ..] => Err("firewall marks".into()),
-        [act, kind, address, ref options @ ..] => {
-            let protocol = match kind {
-                "-t" => Protocol::Tcp,
-                "-u" => Protocol::Udp,
-                "--sctp-service" => return Err("SCTP".into()),
-                _ => return Err(format!("the option {kind}")),
-            };
-            let address: SocketAddr = address.parse().unwrap();
-            let key = ServiceKey { protocol, address };
-            service(act, key, options)
+        ["--start-daemon" | "--stop-daemon", ..] | ["-L", "--daemon"] => {
+            return Err("synchronisation".into());
         }
-        _ => Err(format!("ipvsadm {words:?}")),
+        _ => {}
     }
-}
-
-/// A command about a service or a real server of one.
-fn service(act: &str, key: ServiceKey, options: &[&str]) -> Result<Command, String> {
-    match (act, options) {
-        ("-A" | "-E", &["-s", scheduler]) => {
-            let scheduler =
-                Scheduler::named(scheduler).ok_or_else(|| format!("the scheduler {scheduler}"))?;
-            Ok(match act {
-                "-A" => Command::AddService(key, scheduler),
-                _ => Command::EditService(key, scheduler),
-            })
-        }
-        ("-A" | "-E", options) if options.contains(&"-p") => Err("persistence".into()),
-        ("-A" | "-E", options) if options.contains(&"-b") => Err("scheduler flags".into()),
-        ("-D", []) => Ok(Command::RemoveService(key)),
-        ("-a", &["-r", address, ref options @ ..]) => {
-            Ok(Command::AddRealServer(key, real(key, address, options)?))
-        }
-        ("-e", &["-r", address, ref options @ ..]) => {
-            Ok(Command::EditRealServer(key, real(key, address, options)?))
-        }
-        ("-d", &["-r", address]) => Ok(Command::RemoveRealServer(key, address.parse().unwrap())),
-        _ => Err(format!("ipvsadm {act} {options:?}")),
-    }
-}
-
-/// A real server with its options.
-fn real(key: ServiceKey, address: &str, options: &[&str]) -> Result<Real, String> {
-    let address: SocketAddr = address.parse().unwrap();
-    let mut real = Real {
-        address,
-        forwarding: ForwardingMethod::DirectRoute,
-        weight: 1,
+    let unknown = || format!("ipvsadm {words:?}");
+    let [act, kind, whom, rest @ ..] = words else {
+        return Err(unknown());
     };
-    let mut options = options.iter();
+    let address = |protocol| ServiceKey::Address {
+        protocol,
+        address: whom.parse().unwrap(),
+    };
+    let (key, options) = match (*kind, rest) {
+        ("-t", _) => (address(Protocol::Tcp), rest),
+        ("-u", _) => (address(Protocol::Udp), rest),
+        ("--sctp-service", _) => (address(Protocol::Sctp), rest),
+        ("-f", ["-6", rest @ ..]) => (marked(Family::V6, whom), rest),
+        ("-f", _) => (marked(Family::V4, whom), rest),
+        _ => return Err(unknown()),
+    };
+    match (*act, options) {
+        ("-A", _) => Ok(Command::AddService(service(key, options)?)),
+        ("-E", _) => Ok(Command::EditService(service(key, options)?)),
+        ("-D", []) => Ok(Command::RemoveService(key)),
+        ("-a", ["-r", address, options @ ..]) => {
+            real_server(address, options).map(|made| Command::AddRealServer(key, made))
+        }
+        ("-e", ["-r", address, options @ ..]) => {
+            real_server(address, options).map(|made| Command::EditRealServer(key, made))
+        }
+        ("-d", ["-r", address]) => Ok(Command::RemoveRealServer(key, address.parse().unwrap())),
+        _ => Err(unknown()),
+    }
+}
+
+fn marked(family: Family, mark: &str) -> ServiceKey {
+    ServiceKey::Mark {
+        family,
+        mark: mark.parse().unwrap(),
+    }
+}
+
+/// A service with its options.
+fn service(key: ServiceKey, options: &[&str]) -> Result<Service, String> {
+    let mut service = Service::keyed(key, Scheduler::WeightedLeastConnection);
+    let mut options = options.iter().copied().peekable();
     while let Some(option) = options.next() {
-        match *option {
-            "-m" => {
-                real.forwarding = ForwardingMethod::Masquerade {
-                    port: address.port(),
-                };
+        match option {
+            "-s" => {
+                let name = options.next().unwrap();
+                service.scheduler =
+                    Scheduler::named(name).ok_or_else(|| format!("the scheduler {name}"))?;
             }
-            "-g" => real.forwarding = ForwardingMethod::DirectRoute,
-            "-i" => real.forwarding = ForwardingMethod::Tunnel,
-            "-w" => real.weight = options.next().unwrap().parse().unwrap(),
-            "-x" | "-y" => return Err("thresholds".into()),
-            "--tun-type" => return Err(format!("{} tunnels", options.next().unwrap())),
+            "-p" => {
+                let given = options.next_if(|word| !word.starts_with('-'));
+                let seconds = given.map_or(360, |word| word.parse().unwrap());
+                service.persistence = Some(Persistence::new(Duration::from_secs(seconds)));
+            }
+            "-M" => {
+                let mask = options.next().unwrap();
+                let mask = match key.family() {
+                    Family::V4 => ClientMask::V4(mask.parse().unwrap()),
+                    Family::V6 => ClientMask::V6(mask.parse().unwrap()),
+                };
+                service.persistence = service.persistence.map(|kept| kept.mask(mask));
+            }
+            "-o" => service.one_packet = true,
+            "-b" => {
+                for flag in options.next().unwrap().split(',') {
+                    match flag {
+                        "sh-fallback" | "mh-fallback" | "flag-1" => service.flags.fallback = true,
+                        "sh-port" | "mh-port" | "flag-2" => service.flags.port = true,
+                        "flag-3" => service.flags.third = true,
+                        _ => return Err(format!("the flag {flag}")),
+                    }
+                }
+            }
+            "--pe" => return Err("persistence engines".into()),
             other => return Err(format!("the option {other}")),
         }
     }
-    if real.address.is_ipv4() != key.address.is_ipv4() {
-        return Err("tunnels between families".into());
+    Ok(service)
+}
+
+/// A real server with its options.
+fn real_server(address: &str, options: &[&str]) -> Result<RealServer, String> {
+    let (mut forwarding, mut tunnel) = (ForwardingMethod::DirectRoute, Tunnel::Ipip);
+    let (mut weight, mut thresholds) = (1, Thresholds::default());
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let mut number = || options.next().unwrap().parse().unwrap();
+        match *option {
+            "-m" => forwarding = ForwardingMethod::Masquerade,
+            "-g" => forwarding = ForwardingMethod::DirectRoute,
+            "-i" => forwarding = ForwardingMethod::Tunnel(Tunnel::Ipip),
+            "-w" => weight = number(),
+            "-x" => thresholds.upper = number(),
+            "-y" => thresholds.lower = number(),
+            "--tun-type" => match *options.next().unwrap() {
+                "gre" => tunnel = Tunnel::Gre { checksum: false },
+                "gue" => {
+                    tunnel = Tunnel::Gue {
+                        port: 0,
+                        checksum: GueChecksum::None,
+                    };
+                }
+                _ => {}
+            },
+            "--tun-port" => {
+                let given = number() as u16;
+                if let Tunnel::Gue { port, .. } = &mut tunnel {
+                    *port = given;
+                }
+            }
+            "--tun-nocsum" => {}
+            "--tun-csum" | "--tun-remcsum" => match &mut tunnel {
+                Tunnel::Gue { checksum, .. } if *option == "--tun-csum" => {
+                    *checksum = GueChecksum::Full;
+                }
+                Tunnel::Gue { checksum, .. } => *checksum = GueChecksum::Remote,
+                Tunnel::Gre { checksum } => *checksum = true,
+                Tunnel::Ipip => return Err("a checksum with ipip".into()),
+            },
+            other => return Err(format!("the option {other}")),
+        }
     }
-    Ok(real)
+    if let ForwardingMethod::Tunnel(of) = &mut forwarding {
+        *of = tunnel;
+    }
+    Ok(RealServer::new(address.parse().unwrap(), forwarding)
+        .weight(weight)
+        .thresholds(thresholds))
 }

@@ -1,23 +1,23 @@
 //! The recorded director: interfaces, routes and neighbours as they were, the
 //! services its commands made, and one shard that serves them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lvs_core::network::{Interface, Neighbour, Resolution, Route, Way};
+use lvs_core::network::{Interface, Neighbour, Route, Way};
 use lvs_core::{
-    Config, ForwardingMethod, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port,
-    RealServer, Service, Shard, Timeouts, Verdict,
+    Config, Draft, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port, RealServer,
+    Service, ServiceKey, Setting, Shard, Verdict,
 };
 
-use crate::command::{Command, Real};
+use crate::command::Command;
 
 /// A director that takes commands and frames.
 pub(crate) struct Director<'m> {
-    pub(crate) services: Vec<Service>,
-    pub(crate) timeouts: Timeouts,
+    /// What the commands so far come to.
+    pub(crate) draft: Draft,
     pub(crate) network: Arc<Network>,
     pub(crate) shard: Shard<'m>,
     planner: Planner,
@@ -30,7 +30,7 @@ impl<'m> Director<'m> {
     pub(crate) fn new(memory: &'m mut [Line]) -> Self {
         let limits = Limits {
             services: 16,
-            real_servers: 64,
+            real_servers: 2048,
             ..Limits::default()
         };
         let mut planner = Planner::new(limits);
@@ -39,8 +39,7 @@ impl<'m> Director<'m> {
         let snapshot = planner.plan(&Config::new([]).unwrap(), &network).unwrap();
         let shard = Shard::new(Default::default(), memory, &limits, snapshot).unwrap();
         Self {
-            services: Vec::new(),
-            timeouts: Timeouts::default(),
+            draft: Draft::default(),
             network,
             shard,
             planner,
@@ -49,36 +48,54 @@ impl<'m> Director<'m> {
         }
     }
 
+    /// Gives one of the kernel's settings another value.
+    ///
+    /// *Errors:* what is wrong with it, in the words of the kernel's error.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let name = name.rsplit('.').next().unwrap();
+        if (name, value) == ("ip_forward", "1") {
+            return Ok(());
+        }
+        let setting = Setting::named(name).ok_or_else(|| format!("the setting {name}"))?;
+        let value = value.parse().map_err(|_| "Invalid argument")?;
+        let settings = &mut self.draft.settings;
+        settings
+            .set(setting, value)
+            .map_err(|_| "Invalid argument".to_string())?;
+        self.publish()
+    }
+
     /// Carries out a command that changes something.
     ///
-    /// *Errors:* the feature that is missing for it.
+    /// *Errors:* what is wrong with it.
     pub(crate) fn carry_out(&mut self, command: Command) -> Result<(), String> {
         match command {
-            Command::AddService(key, scheduler) => {
-                if self.network.resolve(key.address.ip()) != Resolution::Local {
-                    return Err("services the host has not the address of".into());
-                }
-                let service = Service::new(key.protocol, key.address, scheduler);
-                self.services.push(service);
-            }
-            Command::EditService(key, scheduler) => self.service(key).scheduler = scheduler,
-            Command::RemoveService(key) => self.services.retain(|service| service.key() != key),
-            Command::AddRealServer(key, real) => {
-                if self.network.resolve(real.address.ip()) == Resolution::Local {
-                    return Err("the director as a real server".into());
-                }
-                self.service(key).real_servers.push(made(&real));
-            }
-            Command::EditRealServer(key, real) => *self.find(key, &real) = made(&real),
-            Command::RemoveRealServer(key, address) => {
-                let gone = |rs: &RealServer| {
-                    rs.address == address.ip() && rs.port(key.address.port()) == address.port()
+            Command::AddService(service) => self.draft.services.push(service),
+            Command::EditService(edited) => {
+                let service = self.service(edited.key);
+                let real_servers = std::mem::take(&mut service.real_servers);
+                *service = Service {
+                    real_servers,
+                    ..edited
                 };
+            }
+            Command::RemoveService(key) => {
+                self.draft.services.retain(|service| service.key != key);
+            }
+            Command::AddRealServer(key, real_server) => {
+                self.service(key).real_servers.push(real_server);
+            }
+            Command::EditRealServer(key, edited) => {
+                let at = SocketAddr::new(edited.address, edited.port_in(&key));
+                *self.real_server(key, at) = edited;
+            }
+            Command::RemoveRealServer(key, address) => {
+                let gone = |rs: &RealServer| (rs.address, rs.port_in(&key)) == end(address);
                 self.service(key).real_servers.retain(|rs| !gone(rs));
             }
-            Command::Clear => self.services.clear(),
+            Command::Clear => self.draft.services.clear(),
             Command::Timeouts([tcp, fin, udp]) => {
-                let timeouts = &mut self.timeouts;
+                let timeouts = &mut self.draft.timeouts;
                 let kept = [
                     (&mut timeouts.tcp, tcp),
                     (&mut timeouts.tcp_fin, fin),
@@ -97,14 +114,20 @@ impl<'m> Director<'m> {
             } => self
                 .routes
                 .push(out(prefix, length, port(&interface), Some(gateway))),
+            Command::AddLocal { prefix, length } => self.routes.push(Route {
+                prefix,
+                length,
+                way: Way::Local,
+            }),
             Command::RemoveDefaultRoute { ipv6 } => self
                 .routes
                 .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
+            Command::Mark(rule) => self.draft.classifier.rules.push(rule),
             Command::ListConnections
             | Command::ListServices
             | Command::ListTimeouts
             | Command::ListTraffic
-            | Command::ListOther => {}
+            | Command::ListOther => return Ok(()),
         }
         self.publish()
     }
@@ -126,40 +149,28 @@ impl<'m> Director<'m> {
         self.planner.loads()
     }
 
-    fn service(&mut self, key: lvs_core::ServiceKey) -> &mut Service {
-        let found = self
-            .services
-            .iter_mut()
-            .find(|service| service.key() == key);
-        found.unwrap()
+    fn service(&mut self, key: ServiceKey) -> &mut Service {
+        let mut services = self.draft.services.iter_mut();
+        services.find(|service| service.key == key).unwrap()
     }
 
-    fn find(&mut self, key: lvs_core::ServiceKey, real: &Real) -> &mut RealServer {
-        let (address, port) = (real.address.ip(), real.address.port());
-        let real_servers = &mut self.service(key).real_servers;
-        let same =
-            |rs: &&mut RealServer| rs.address == address && rs.port(key.address.port()) == port;
-        real_servers.iter_mut().find(same).unwrap()
+    fn real_server(&mut self, key: ServiceKey, at: SocketAddr) -> &mut RealServer {
+        let mut real_servers = self.service(key).real_servers.iter_mut();
+        let same = |rs: &&mut RealServer| (rs.address, rs.port_in(&key)) == end(at);
+        real_servers.find(same).unwrap()
     }
 
     fn publish(&mut self) -> Result<(), String> {
         self.network = network(self.mtus, &self.routes);
-        let config = Config::with_timeouts(self.services.clone(), self.timeouts)
-            .map_err(|error| error.to_string())?;
+        let config = Config::checked(self.draft.clone()).map_err(|error| error.to_string())?;
         let snapshot = self.planner.plan(&config, &self.network).unwrap();
         self.shard.adopt(snapshot);
         Ok(())
     }
 }
 
-fn made(real: &Real) -> RealServer {
-    let address = real.address.ip();
-    let made = match real.forwarding {
-        ForwardingMethod::Masquerade { .. } => RealServer::masquerade(real.address),
-        ForwardingMethod::DirectRoute => RealServer::direct_route(address),
-        ForwardingMethod::Tunnel => RealServer::tunnel(address),
-    };
-    made.weight(real.weight)
+const fn end(address: SocketAddr) -> (IpAddr, u16) {
+    (address.ip(), address.port())
 }
 
 fn network(mtus: [u32; 2], routes: &[Route]) -> Arc<Network> {

@@ -7,8 +7,6 @@ use std::net::IpAddr;
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
-pub(crate) const ESP: u8 = 50;
-pub(crate) const AH: u8 = 51;
 pub(crate) const ICMP_V6: u8 = 58;
 
 /// Bytes of an Ethernet header.
@@ -187,20 +185,6 @@ pub(crate) fn sum(bytes: &[u8]) -> u16 {
 /// Two bytes as a number.
 pub(crate) fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
-}
-
-/// The protocol of the IP packet in a frame.
-pub(crate) fn protocol(frame: &[u8]) -> Option<u8> {
-    Packet::read(frame).map(|packet| packet.protocol)
-}
-
-/// Whether a frame holds a fragment of a packet.
-pub(crate) fn is_fragment(frame: &[u8]) -> bool {
-    match Packet::read(frame) {
-        Some(packet) if packet.source.is_ipv4() => word(&packet.bytes, 6) & 0x3fff != 0,
-        Some(packet) => packet.protocol == 44,
-        None => false,
-    }
 }
 
 /// Whether the header checksum of an IPv4 packet fits; other frames have none.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lvs_core::conn::tcp::TcpState;
-use lvs_core::{Connection, ForwardingMethod, Instant, Protocol, Service};
+use lvs_core::{Connection, ForwardingMethod, Instant, Service};
 
 use crate::director::Director;
 
@@ -62,6 +62,7 @@ pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), Str
         };
     }
     let mine: BTreeSet<String> = director
+        .draft
         .services
         .iter()
         .flat_map(|service| rows(service, director))
@@ -104,7 +105,7 @@ pub(crate) fn traffic(printed: &str, director: &Director<'_>) -> Result<(), Stri
 
 /// Compares the listing of timeouts (`ipvsadm -L --timeout`).
 pub(crate) fn timeouts(printed: &str, director: &Director<'_>) -> Result<(), String> {
-    let timeouts = director.timeouts;
+    let timeouts = director.draft.timeouts;
     let [tcp, fin, udp] = [timeouts.tcp, timeouts.tcp_fin, timeouts.udp].map(|t| t.as_secs());
     let mine = format!("Timeout (tcp tcpfin udp): {tcp} {fin} {udp}");
     if printed.trim() == mine {
@@ -141,28 +142,19 @@ fn agree(left: &str, remaining: Duration) -> bool {
 
 /// A service and its real servers as the words of their lines.
 fn rows(service: &Service, director: &Director<'_>) -> Vec<String> {
-    let protocol = match service.protocol {
-        Protocol::Tcp => "TCP",
-        _ => "UDP",
-    };
-    let name = format!(
-        "{protocol} {} {}",
-        service.address,
-        service.scheduler.name()
-    );
+    let name = format!("{} {}", service.key, service.scheduler.name());
     let snapshot = director.shard.snapshot();
     let ids = snapshot
         .real_servers()
         .filter(|(key, ..)| *key == service.key());
     let real_servers = ids.map(|(_, address, port, id)| {
-        let same = |rs: &&lvs_core::RealServer| {
-            rs.address == address && rs.port(service.address.port()) == port
-        };
+        let same =
+            |rs: &&lvs_core::RealServer| rs.address == address && rs.port_in(&service.key) == port;
         let real_server = service.real_servers.iter().find(same).unwrap();
         let method = match real_server.forwarding {
-            ForwardingMethod::Masquerade { .. } => "Masq",
+            ForwardingMethod::Masquerade => "Masq",
             ForwardingMethod::DirectRoute => "Route",
-            ForwardingMethod::Tunnel => "Tunnel",
+            ForwardingMethod::Tunnel(_) => "Tunnel",
         };
         let (active, inactive) = director.loads().connections(id);
         let end = SocketAddr::new(address, port);

@@ -19,9 +19,16 @@
 //!
 //! A recording is a list of scenarios. A frame is hexadecimal, Ethernet header
 //! included; `vary` names the bytes that differed from boot to boot of the
-//! kernel, such as identifications, which are not compared. Each scenario
-//! passes, fails, or needs a feature that is not built yet; how many do which
-//! is asserted exactly, so that none is lost unnoticed.
+//! kernel, such as identifications, which are not compared.
+//!
+//! ```sh
+//! cargo test -p lvs-core --test recordings                    # all
+//! cargo test -p lvs-core --test recordings -- persist/ nat/mtu   # these, with what differs
+//! LVS_RECORDINGS=DIR cargo test -p lvs-core --test recordings  # those in another folder
+//! ```
+//!
+//! `failing.txt` names the scenarios that fail, with the reason. One that fails
+//! without being named there, or passes though it is, fails the test.
 
 mod command;
 mod director;
@@ -32,106 +39,106 @@ mod player;
 mod scenario;
 
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
 
-use player::Outcome;
+use scenario::Scenario;
 
-#[test]
-fn nat() {
-    play("nat", include_bytes!("nat.json.xz"), (34, 7));
-}
-
-#[test]
-fn dr() {
-    play("dr", include_bytes!("dr.json.xz"), (18, 3));
-}
-
-#[test]
-fn tun() {
-    play("tun", include_bytes!("tun.json.xz"), (18, 75));
-}
-
-#[test]
-fn icmp() {
-    play("icmp", include_bytes!("icmp.json.xz"), (12, 11));
-}
-
-#[test]
-fn timeout() {
-    play("timeout", include_bytes!("timeout.json.xz"), (10, 0));
-}
-
-#[test]
-fn reuse() {
-    play("reuse", include_bytes!("reuse.json.xz"), (3, 12));
-}
-
-#[test]
-fn misc() {
-    play("misc", include_bytes!("misc.json.xz"), (2, 19));
-}
-
-#[test]
-fn stats() {
-    play("stats", include_bytes!("stats.json.xz"), (4, 1));
-}
-
-#[test]
-fn sched_rr() {
-    play("sched-rr", include_bytes!("sched-rr.json.xz"), (15, 2));
-}
-
-#[test]
-fn sched_wrr() {
-    play("sched-wrr", include_bytes!("sched-wrr.json.xz"), (13, 3));
-}
-
-#[test]
-fn sched_lc() {
-    play("sched-lc", include_bytes!("sched-lc.json.xz"), (15, 3));
-}
-
-#[test]
-fn sched_wlc() {
-    play("sched-wlc", include_bytes!("sched-wlc.json.xz"), (11, 1));
-}
-
-#[test]
-fn sched_sh() {
-    play("sched-sh", include_bytes!("sched-sh.json.xz"), (18, 22));
-}
-
-#[test]
-fn sched_dh() {
-    play("sched-dh", include_bytes!("sched-dh.json.xz"), (19, 3));
-}
-
-#[test]
-fn state_tcp() {
-    play("state-tcp", include_bytes!("state-tcp.json.xz"), (13, 3));
-}
-
-/// Plays every scenario of a recording, of which so many must pass and so many
-/// not be possible yet.
-fn play(group: &str, recording: &[u8], expected: (usize, usize)) {
-    let (mut passed, mut failures) = (0, Vec::new());
-    let mut missing: BTreeMap<String, usize> = BTreeMap::new();
-    for scenario in scenario::read(recording) {
-        match player::play(&scenario) {
-            Outcome::Passed => passed += 1,
-            Outcome::Failed(why) => failures.push(format!("{}: {why}", scenario.name)),
-            Outcome::NotYet(feature) => *missing.entry(feature).or_default() += 1,
+fn main() -> ExitCode {
+    let wanted: Vec<String> = env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let folder = env::var_os("LVS_RECORDINGS").map_or(own, PathBuf::from);
+    let known = known(include_str!("failing.txt"));
+    let mut score = Score::default();
+    let silent = |_: &panic::PanicHookInfo<'_>| {};
+    panic::set_hook(Box::new(silent));
+    for (group, recording) in groups(&folder) {
+        let chosen = |scenario: &Scenario| {
+            wanted.is_empty() || wanted.iter().any(|part| scenario.name.contains(part))
+        };
+        let scenarios: Vec<_> = scenario::read(&recording)
+            .into_iter()
+            .filter(chosen)
+            .collect();
+        if !scenarios.is_empty() {
+            score.play(&group, &scenarios, &known, wanted.is_empty());
         }
     }
-    let not_yet: usize = missing.values().sum();
-    let features: Vec<String> = missing
-        .iter()
-        .map(|(feature, count)| format!("{feature} {count}"))
-        .collect();
-    println!(
-        "{group}: {passed} passed, {} failed, {not_yet} not yet ({})",
-        failures.len(),
-        features.join(", ")
-    );
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-    assert_eq!((passed, not_yet), expected, "passed and not yet");
+    for surprise in &score.surprises {
+        println!("\n{surprise}");
+    }
+    println!("\n{} passed, {} failed", score.passed, score.failed);
+    if score.surprises.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// What came of the scenarios so far.
+#[derive(Default)]
+struct Score {
+    passed: usize,
+    failed: usize,
+    /// What nobody expected, in words.
+    surprises: Vec<String>,
+}
+
+impl Score {
+    /// Plays the scenarios of a group and prints a line about them.
+    fn play(
+        &mut self,
+        group: &str,
+        scenarios: &[Scenario],
+        known: &BTreeMap<&str, &str>,
+        strictly: bool,
+    ) {
+        let (mut passed, mut expected) = (0, 0);
+        let before = self.surprises.len();
+        for scenario in scenarios {
+            let name = &scenario.name;
+            let played = panic::catch_unwind(AssertUnwindSafe(|| player::play(scenario)));
+            let played = played.unwrap_or_else(|_| Err("the director panicked".into()));
+            match (played, known.get(name.as_str())) {
+                (Ok(()), None) => passed += 1,
+                (Ok(()), Some(_)) if strictly => self.surprises.push(format!(
+                    "{name} passes now: take it out of tests/recordings/failing.txt"
+                )),
+                (Ok(()), Some(_)) => passed += 1,
+                (Err(_), Some(_)) if strictly => expected += 1,
+                (Err(why), _) => self.surprises.push(format!("{name}: {why}")),
+            }
+        }
+        let unexpected = self.surprises.len() - before;
+        self.passed += passed;
+        self.failed += expected + unexpected;
+        println!("{group}: {passed} passed, {expected} known to fail, {unexpected} surprises");
+    }
+}
+
+/// The recordings in a folder, by group.
+fn groups(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|path| {
+            let group = path.file_name()?.to_str()?.strip_suffix(".json.xz")?;
+            Some((group.to_string(), fs::read(&path).unwrap()))
+        })
+        .collect()
+}
+
+/// The scenarios that are known to fail, with the reason: a line each,
+/// `name: reason`; `#` begins a comment.
+fn known(text: &str) -> BTreeMap<&str, &str> {
+    text.lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .map(|line| line.split_once(": ").unwrap())
+        .collect()
 }

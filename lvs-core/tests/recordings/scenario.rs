@@ -1,6 +1,7 @@
 //! Reads a recording.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use lvs_core::Port;
@@ -32,6 +33,8 @@ pub(crate) enum Act {
         port: Port,
         frame: Vec<u8>,
         times: u64,
+        /// What it is.
+        note: String,
         /// Nobody looked at what came out.
         quiet: bool,
     },
@@ -43,8 +46,23 @@ pub(crate) enum Act {
     },
     /// A file of the kernel's was read.
     Read,
+    /// Settings get other values.
+    Set(BTreeMap<String, String>),
     /// Another kind of step, by its name.
     Other(String),
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { note, .. } => write!(f, "send {note}"),
+            Self::Wait => f.write_str("wait"),
+            Self::Run { command, .. } => f.write_str(command),
+            Self::Read => f.write_str("read a file"),
+            Self::Set(settings) => write!(f, "set {settings:?}"),
+            Self::Other(op) => f.write_str(op),
+        }
+    }
 }
 
 /// A frame the director sent.
@@ -66,19 +84,22 @@ pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
 }
 
 fn scenario(value: &Value) -> Scenario {
-    let sysctls = match &value["sysctl"] {
-        Value::Object(set) => set
-            .iter()
-            .map(|(name, value)| (name.clone(), text(value)))
-            .collect(),
-        _ => BTreeMap::new(),
-    };
     Scenario {
         name: text(&value["name"]),
-        sysctls,
+        sysctls: settings(&value["sysctl"]),
         setup: list(&value["setup"]).iter().map(text).collect(),
         steps: list(&value["steps"]).iter().map(step).collect(),
     }
+}
+
+/// Names with their values.
+fn settings(value: &Value) -> BTreeMap<String, String> {
+    let Value::Object(set) = value else {
+        return BTreeMap::new();
+    };
+    set.iter()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 fn step(value: &Value) -> Step {
@@ -87,6 +108,7 @@ fn step(value: &Value) -> Step {
             port: port(&value["if"]),
             frame: bytes(&value["frame"]),
             times: value["repeat"].as_u64().unwrap_or(1),
+            note: text(&value["note"]),
             quiet: value["quiet"].as_bool() == Some(true) || !value["repeat"].is_null(),
         },
         "wait" => Act::Wait,
@@ -96,6 +118,7 @@ fn step(value: &Value) -> Step {
             status: value["rc"].as_i64().unwrap(),
         },
         "cat" => Act::Read,
+        "sysctl" => Act::Set(settings(&value["set"])),
         other => Act::Other(other.to_string()),
     };
     Step {
