@@ -196,6 +196,7 @@ impl Planner {
                 key: service.key(),
                 roster: Roster::new(service.scheduler, before, &listed),
                 masquerades: false,
+                settings: service.settings.over(config.settings()),
                 slot,
             });
         }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
+use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey, Settings};
 use crate::conn::Lifetimes;
 use crate::loads::Loads;
 use crate::network::{Network, Resolution};
@@ -76,6 +76,8 @@ pub(crate) struct PlannedService {
     /// Whether any of its connections may be masqueraded, so that they live where
     /// the client's hash says.
     pub(crate) masquerades: bool,
+    /// The director's settings, with the service's own in their place.
+    pub(crate) settings: Settings,
     /// The number that stays with the service over generations.
     pub(crate) slot: u32,
 }
@@ -167,6 +169,13 @@ impl Snapshot {
         let (address, port) = flow.destination();
         let index = self.by_address.get(flow.protocol, address, port)? as usize;
         Some((index, self.services.get(index)?))
+    }
+
+    /// The settings that hold for a real server's connections: the director's
+    /// when it has been removed.
+    pub(crate) fn settings_of(&self, real_server: Option<&PlannedRealServer>) -> &Settings {
+        let service = real_server.and_then(|it| self.services.get(it.service as usize));
+        service.map_or(self.config.settings(), |service| &service.settings)
     }
 
     pub(crate) fn real_server(&self, id: RealServerId) -> Option<&PlannedRealServer> {

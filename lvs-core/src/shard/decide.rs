@@ -3,14 +3,14 @@
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
-use crate::config::{ForwardingMethod, RealServerId, Tunnel};
-use crate::conn::tcp::{self, Event, TcpState, View};
-use crate::conn::{ACTIVE, ConnTable, Direction, Method, NewConnection, OUTPUT_SEEN};
-use crate::forward::{self, Answer, Stopped, ToRealServer};
-use crate::network::{Hop, Resolution};
+use super::schedule::may_begin;
+use crate::config::{Setting, Settings};
+use crate::conn::tcp::TcpState;
+use crate::conn::{ConnTable, Direction, Method};
+use crate::forward::{self, Stopped};
 use crate::packet::{Kind, Packet, PacketBuf};
-use crate::sched::{self, Arrival};
-use crate::snapshot::{PlannedRealServer, PlannedService, ShardId, Snapshot};
+use crate::sched;
+use crate::snapshot::{ShardId, Snapshot};
 use crate::stats::Stats;
 use crate::steer;
 use crate::time::Instant;
@@ -65,14 +65,13 @@ impl Step<'_, '_> {
         let id = entry.real_server();
         match direction {
             Direction::Request => {
-                if begins_again(packet, entry.tcp_state()) {
+                let (snapshot, state) = (self.snapshot, entry.tcp_state());
+                let planned = snapshot.real_server(id);
+                if opens(packet) && begins_again(state, snapshot.settings_of(planned)) {
                     self.end(at);
                     return self.unknown(buf, packet);
                 }
-                let planned = self
-                    .snapshot
-                    .real_server(id)
-                    .ok_or(DropReason::RealServerGone)?;
+                let planned = planned.ok_or(DropReason::RealServerGone)?;
                 let (port, method) = (entry.real_server_port(), entry.method());
                 self.observe(at, id, packet, direction);
                 match self.to_real_server(id, planned, port, method)? {
@@ -102,7 +101,7 @@ impl Step<'_, '_> {
         {
             return Ok(Verdict::Handoff(owner));
         }
-        if !may_begin(packet) {
+        if !may_begin(packet, &service.settings) {
             return Ok(Verdict::Host);
         }
         if !self.can_be_client(packet.flow.addresses.source()) {
@@ -118,24 +117,6 @@ impl Step<'_, '_> {
         match self.to_real_server(id, planned, planned.port, planned.forwarding.into())? {
             Some(to) => forward::request(buf, packet, &to, &snapshot.network),
             None => Ok(Verdict::Host),
-        }
-    }
-
-    /// Whether somebody who can be answered could send from this address.
-    ///
-    /// *Source:* RFC 1122 3.2.1.3, RFC 4291 2.5 and 2.7. The kernel takes none of
-    /// these in; over IPv4 its own addresses neither.
-    fn can_be_client(&self, source: IpAddr) -> bool {
-        match source {
-            IpAddr::V4(v4) => {
-                let this_network = v4.octets()[0] == 0;
-                !(this_network || v4.is_loopback() || v4.is_multicast() || v4.is_broadcast())
-                    && self.snapshot.network.resolve(source) != Resolution::Local
-            }
-            IpAddr::V6(v6) => {
-                let mapped = v6.to_ipv4_mapped().is_some();
-                !(mapped || v6.is_unspecified() || v6.is_loopback() || v6.is_multicast())
-            }
         }
     }
 
@@ -164,160 +145,6 @@ impl Step<'_, '_> {
         Verdict::Host
     }
 
-    /// Chooses a real server and begins a connection with it.
-    fn schedule(
-        &mut self,
-        packet: &Packet,
-        service: &PlannedService,
-    ) -> Result<(u32, RealServerId), Stopped> {
-        let (client, client_port) = packet.flow.source();
-        let vip = packet.flow.addresses.destination();
-        let arrival = Arrival {
-            client,
-            client_port,
-            vip,
-        };
-        let loads = &self.snapshot.loads;
-        let refused = Stopped::Answered(Answer::PortUnreachable, DropReason::NoRealServer);
-        let id = self
-            .schedulers
-            .get_mut(service.slot as usize)
-            .and_then(Option::as_mut)
-            .and_then(|state| state.pick(&service.roster, &arrival, |id| loads.of(id)))
-            .ok_or(refused)?;
-        let planned = self
-            .snapshot
-            .real_server(id)
-            .ok_or(DropReason::RealServerGone)?;
-        let new = NewConnection {
-            flow: packet.flow,
-            real_server: id,
-            address: planned.address,
-            port: planned.port,
-            method: planned.forwarding.into(),
-        };
-        let now = self.now.tick();
-        let deadline = now.after(self.lifetime(packet, TcpState::None));
-        let at = self.table.insert(&new, deadline, now)?;
-        self.snapshot.loads.add(self.id.index(), id, 0, 1);
-        Ok((at, id))
-    }
-
-    /// Moves a connection's state and deadline by a packet, and counts it.
-    fn observe(&mut self, at: u32, id: RealServerId, packet: &Packet, direction: Direction) {
-        self.stats.count_packet(id, direction, packet.length);
-        let Some(mut entry) = self.table.entry_mut(at) else {
-            return;
-        };
-        let mut state = entry.entry().tcp_state();
-        if direction == Direction::Request {
-            entry.count_packet();
-        }
-        if let Kind::Tcp { flags } = packet.kind {
-            let read = entry.entry();
-            let one_sided = read.method() != Method::Masquerade && !read.has(OUTPUT_SEEN);
-            let view = match direction {
-                Direction::Reply => View::Output,
-                Direction::Request if one_sided => View::InputOnly,
-                Direction::Request => View::Input,
-            };
-            if direction == Direction::Reply {
-                entry.set(OUTPUT_SEEN, true);
-            }
-            let next = tcp::next(state, Event::of(flags), view);
-            if next != state {
-                entry.set_tcp_state(next);
-                let (was, is) = (entry.entry().has(ACTIVE), next.is_active());
-                if was != is {
-                    entry.set(ACTIVE, is);
-                    let step = if is { 1 } else { -1 };
-                    self.snapshot.loads.add(self.id.index(), id, step, -step);
-                }
-                state = next;
-            }
-        }
-        let now = self.now.tick();
-        self.table
-            .extend(at, now.after(self.lifetime(packet, state)), now);
-    }
-
-    /// How to send to a real server; `None` when the director itself is the real
-    /// server and has the VIP, so that the packet is the host's as it is.
-    ///
-    /// *Errors:* a real server without a route is told to the sender. Masquerading
-    /// to the director itself would need the host's replies, which do not pass here.
-    pub(super) fn to_real_server<'p>(
-        &self,
-        id: RealServerId,
-        planned: &'p PlannedRealServer,
-        port: u16,
-        method: Method,
-    ) -> Result<Option<ToRealServer<'p>>, Stopped> {
-        let hop = match &planned.way {
-            Resolution::Hop(hop) => hop,
-            Resolution::Unresolved => return Err(DropReason::NextHopUnresolved.into()),
-            Resolution::Local if method != Method::Masquerade => return Ok(None),
-            Resolution::Local => return Err(DropReason::Unreachable.into()),
-            Resolution::Unreachable => {
-                return Err(Stopped::Answered(
-                    Answer::HostUnreachable,
-                    DropReason::Unreachable,
-                ));
-            }
-        };
-        // A tunnel is what its real server is configured for now.
-        let forwarding = match (method, planned.forwarding) {
-            (Method::Masquerade, _) => ForwardingMethod::Masquerade,
-            (Method::Tunnel, tunnel @ ForwardingMethod::Tunnel(_)) => tunnel,
-            (Method::Tunnel, _) => ForwardingMethod::Tunnel(Tunnel::Ipip),
-            (Method::DirectRoute | Method::Bypass, _) => ForwardingMethod::DirectRoute,
-        };
-        let mtu = match forwarding {
-            ForwardingMethod::Tunnel(_) => self.snapshot.paths.limit(id, hop.mtu, self.now.tick()),
-            _ => hop.mtu,
-        };
-        Ok(Some(ToRealServer {
-            address: &planned.address,
-            port,
-            forwarding,
-            hop,
-            mtu,
-        }))
-    }
-
-    /// The way back to a connection's client: by the routes, or, where they
-    /// know none, the way its packets came.
-    pub(super) fn hop_to_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
-        let generation = self.snapshot.generation;
-        let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
-        if let Some(hop) = entry.client_hop(generation) {
-            return Ok(hop);
-        }
-        let hop = match self.snapshot.network.resolve(client) {
-            Resolution::Hop(hop) => hop,
-            Resolution::Local => return Err(DropReason::Unreachable),
-            Resolution::Unresolved | Resolution::Unreachable => {
-                let (port, vlan, mac) = entry.client_link();
-                let interface = self
-                    .snapshot
-                    .network
-                    .interface(port)
-                    .ok_or(DropReason::Unreachable)?;
-                Hop {
-                    port,
-                    vlan,
-                    mac,
-                    mtu: interface.mtu,
-                    source: None,
-                }
-            }
-        };
-        if let Some(mut entry) = self.table.entry_mut(at) {
-            entry.set_client_hop(&hop, generation);
-        }
-        Ok(hop)
-    }
-
     /// A fragment: not forwarded, and not the host's if it is a service's.
     fn fragment(&self, packet: &Packet) -> Result<Verdict, Stopped> {
         let ours = self.snapshot.is_vip(packet.flow.addresses.destination())
@@ -336,56 +163,18 @@ impl Step<'_, '_> {
         let owner = steer::shard_of(client, port, self.snapshot.seed, self.snapshot.shards);
         (owner != self.id).then_some(owner)
     }
-
-    /// Ends a connection before its time.
-    fn end(&mut self, at: u32) {
-        if let Some(entry) = self.table.entry(at) {
-            let active = i32::from(entry.has(ACTIVE));
-            let id = entry.real_server();
-            self.snapshot
-                .loads
-                .add(self.id.index(), id, -active, active - 1);
-            self.stats.closed += 1;
-        }
-        self.table.remove(at);
-    }
-
-    /// Ticks a connection in this state is kept.
-    const fn lifetime(&self, packet: &Packet, state: TcpState) -> u32 {
-        match packet.kind {
-            Kind::Tcp { .. } => self.snapshot.lifetimes.tcp(state),
-            _ => self.snapshot.lifetimes.udp(),
-        }
-    }
 }
 
-/// Whether a packet of no connection may begin one.
-///
-/// *Source:* the kernel schedules any UDP packet and any TCP segment with SYN
-/// but without RST; segments from port 20 belong to an FTP connection that must
-/// be known already.
-const fn may_begin(packet: &Packet) -> bool {
-    let wanted = match packet.kind {
-        Kind::Tcp { flags } => flags & SYN != 0 && flags & RST == 0,
-        Kind::Udp => true,
-        Kind::IcmpError | Kind::Fragment => false,
-    };
-    wanted && packet.flow.source_port != FTP_DATA
+/// Whether a packet asks for a new connection.
+const fn opens(packet: &Packet) -> bool {
+    matches!(packet.kind, Kind::Tcp { flags } if flags & SYN != 0 && flags & RST == 0)
 }
 
-/// Whether a SYN begins a new connection where an old one has ended but is
-/// still remembered (the kernel's `conn_reuse_mode` 1).
-const fn begins_again(packet: &Packet, state: TcpState) -> bool {
-    match packet.kind {
-        Kind::Tcp { flags } => {
-            flags & SYN != 0
-                && flags & RST == 0
-                && matches!(state, TcpState::TimeWait | TcpState::Close)
-        }
-        _ => false,
-    }
+/// Whether a new connection takes the place of one in this state, which has
+/// ended but is still remembered.
+const fn begins_again(state: TcpState, settings: &Settings) -> bool {
+    settings.is_on(Setting::ConnReuseMode) && matches!(state, TcpState::TimeWait | TcpState::Close)
 }
 
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
-const FTP_DATA: u16 = 20;
+pub(super) const SYN: u8 = 0x02;
+pub(super) const RST: u8 = 0x04;

@@ -4,6 +4,9 @@ mod answers;
 mod claims;
 mod decide;
 mod icmp_error;
+mod observe;
+mod schedule;
+mod way;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

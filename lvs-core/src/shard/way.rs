@@ -1,0 +1,90 @@
+//! The way of a packet: to a real server, or back to a client.
+
+use core::net::IpAddr;
+
+use super::decide::Step;
+use crate::config::{ForwardingMethod, RealServerId, Tunnel};
+use crate::conn::Method;
+use crate::forward::{Answer, Stopped, ToRealServer};
+use crate::network::{Hop, Resolution};
+use crate::snapshot::PlannedRealServer;
+use crate::verdict::DropReason;
+
+impl Step<'_, '_> {
+    /// How to send to a real server; `None` when the director itself is the real
+    /// server and has the VIP, so that the packet is the host's as it is.
+    ///
+    /// *Errors:* a real server without a route is told to the sender. Masquerading
+    /// to the director itself would need the host's replies, which do not pass here.
+    pub(super) fn to_real_server<'p>(
+        &self,
+        id: RealServerId,
+        planned: &'p PlannedRealServer,
+        port: u16,
+        method: Method,
+    ) -> Result<Option<ToRealServer<'p>>, Stopped> {
+        let hop = match &planned.way {
+            Resolution::Hop(hop) => hop,
+            Resolution::Unresolved => return Err(DropReason::NextHopUnresolved.into()),
+            Resolution::Local if method != Method::Masquerade => return Ok(None),
+            Resolution::Local => return Err(DropReason::Unreachable.into()),
+            Resolution::Unreachable => {
+                return Err(Stopped::Answered(
+                    Answer::HostUnreachable,
+                    DropReason::Unreachable,
+                ));
+            }
+        };
+        // A tunnel is what its real server is configured for now.
+        let forwarding = match (method, planned.forwarding) {
+            (Method::Masquerade, _) => ForwardingMethod::Masquerade,
+            (Method::Tunnel, tunnel @ ForwardingMethod::Tunnel(_)) => tunnel,
+            (Method::Tunnel, _) => ForwardingMethod::Tunnel(Tunnel::Ipip),
+            (Method::DirectRoute | Method::Bypass, _) => ForwardingMethod::DirectRoute,
+        };
+        let mtu = match forwarding {
+            ForwardingMethod::Tunnel(_) => self.snapshot.paths.limit(id, hop.mtu, self.now.tick()),
+            _ => hop.mtu,
+        };
+        Ok(Some(ToRealServer {
+            address: &planned.address,
+            port,
+            forwarding,
+            hop,
+            mtu,
+        }))
+    }
+
+    /// The way back to a connection's client: by the routes, or, where they
+    /// know none, the way its packets came.
+    pub(super) fn hop_to_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
+        let generation = self.snapshot.generation;
+        let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
+        if let Some(hop) = entry.client_hop(generation) {
+            return Ok(hop);
+        }
+        let hop = match self.snapshot.network.resolve(client) {
+            Resolution::Hop(hop) => hop,
+            Resolution::Local => return Err(DropReason::Unreachable),
+            Resolution::Unresolved | Resolution::Unreachable => {
+                let (port, vlan, mac) = entry.client_link();
+                let interface = self
+                    .snapshot
+                    .network
+                    .interface(port)
+                    .ok_or(DropReason::Unreachable)?;
+                Hop {
+                    port,
+                    vlan,
+                    mac,
+                    mtu: interface.mtu,
+                    source: None,
+                }
+            }
+        };
+        if let Some(mut entry) = self.table.entry_mut(at) {
+            entry.set_client_hop(&hop, generation);
+        }
+        Ok(hop)
+    }
+}
