@@ -17,6 +17,10 @@ pub mod director;
 pub mod run;
 pub mod world;
 
+#[cfg(test)]
+#[path = "../../lvs-io/af-xdp/tests/skip/mod.rs"]
+mod skip;
+
 pub use director::{Director, DirectorError, DirectorOptions, DirectorStats};
 pub use lvs_core;
 pub use lvs_core::{

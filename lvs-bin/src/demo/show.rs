@@ -70,7 +70,7 @@ mod tests {
     /// director knows the first alone.
     fn shown(real_servers: u8) -> Option<(bool, String)> {
         if let Err(lacking) = check_privileges().unwrap() {
-            eprintln!("skipped: {lacking}");
+            crate::skip::say(lacking);
             return None;
         }
         let plan = Plan {

@@ -176,7 +176,7 @@ mod tests {
         match Namespace::new(name) {
             Ok(namespace) => Some(namespace),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                eprintln!("skipped: making a network namespace needs CAP_SYS_ADMIN");
+                crate::skip::say("making a network namespace needs CAP_SYS_ADMIN");
                 None
             }
             Err(error) => panic!("{error}"),

@@ -19,7 +19,7 @@ fn world(plan: Plan) -> Option<World> {
     match World::build(plan) {
         Ok(world) => Some(world),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            eprintln!("skipped: worlds need CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW");
+            crate::skip::say("worlds need CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW");
             None
         }
         Err(error) => panic!("{plan:?}: {error}"),

@@ -44,19 +44,22 @@ fn carry_jumbo_packets(mode: WantedMode, method: Method) {
     assert!(bytes / packets > 1500, "{bytes} bytes in {packets} packets");
 }
 
-#[test]
-fn native_masquerade_carries_jumbo_packets() {
-    carry_jumbo_packets(WantedMode::Native, Method::Masquerade);
+macro_rules! cells {
+    ($($name:ident: $mode:ident $method:ident,)+) => {
+        $(#[test]
+        fn $name() {
+            carry_jumbo_packets(WantedMode::$mode, Method::$method);
+        })+
+    };
 }
 
-#[test]
-fn native_direct_route_carries_jumbo_packets() {
-    carry_jumbo_packets(WantedMode::Native, Method::DirectRoute);
-}
-
-#[test]
-fn generic_masquerade_carries_jumbo_packets() {
-    carry_jumbo_packets(WantedMode::Generic, Method::Masquerade);
+cells! {
+    native_masquerade_carries_jumbo_packets: Native Masquerade,
+    native_direct_route_carries_jumbo_packets: Native DirectRoute,
+    native_tunnel_carries_jumbo_packets: Native Tunnel,
+    generic_masquerade_carries_jumbo_packets: Generic Masquerade,
+    packet_masquerade_carries_jumbo_packets: Packet Masquerade,
+    packet_tunnel_carries_jumbo_packets: Packet Tunnel,
 }
 
 const BODY: u64 = 10 << 20;

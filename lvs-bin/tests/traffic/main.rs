@@ -11,7 +11,12 @@
 //! them. `cargo test -p lvs-bin --test traffic native_tunnel` runs one cell.
 
 mod changes;
+mod hosts;
 mod jumbo;
 mod matrix;
+mod owners;
+mod process;
 mod queues;
 mod setup;
+#[path = "../../../lvs-io/af-xdp/tests/skip/mod.rs"]
+mod skip;

@@ -10,6 +10,8 @@ use lvs::lvs_io::{Mode, WantedMode};
 use lvs::world::{Plan, World};
 use lvs::{Config, Director, DirectorOptions, Options, Queues, Scheduler, Service};
 
+use crate::skip;
+
 /// A director at work in a world; one at a time, as the machine may be small.
 pub(crate) struct Setup {
     pub director: Director,
@@ -19,15 +21,21 @@ pub(crate) struct Setup {
 
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// The right to fill the machine with a world; `None`, with the reason
+/// printed, where worlds cannot be built.
+pub(crate) fn alone() -> Option<MutexGuard<'static, ()>> {
+    if let Err(lacking) = check_privileges().unwrap() {
+        skip::say(lacking);
+        return None;
+    }
+    Some(ALONE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl Setup {
     /// Builds the world of `plan` and starts a director by round robin in it;
     /// `None`, with the reason printed, where that needs more privileges.
     pub(crate) fn new(plan: Plan, mode: WantedMode, workers: usize) -> Option<Self> {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(lacking) = check_privileges().unwrap() {
-            eprintln!("skipped: {lacking}");
-            return None;
-        }
+        let alone = alone()?;
         let world = World::build(plan).unwrap();
         let director = world
             .director()

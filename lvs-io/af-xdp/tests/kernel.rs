@@ -9,6 +9,8 @@
 //!
 //! Needs root and iproute2; says so and passes where they lack.
 
+mod skip;
+
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,11 +26,11 @@ const CHUNKS: u32 = 512;
 fn in_namespace(test: impl FnOnce(u32) + Send + 'static) {
     let run = move || {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            eprintln!("skipped: a network namespace needs root ({error})");
+            skip::say(format_args!("a network namespace needs root ({error})"));
             return;
         }
         if Command::new("ip").arg("-V").output().is_err() {
-            eprintln!("skipped: needs the ip command (iproute2)");
+            skip::say("needs the ip command (iproute2)");
             return;
         }
         ip(

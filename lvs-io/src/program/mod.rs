@@ -274,6 +274,10 @@ const XDP: ProgramKind = ProgramKind::XdpFrags;
 static OBJECT: &[u8] = include_bytes!("../../bpf/steer.bpf.o");
 
 #[cfg(test)]
+#[path = "../../af-xdp/tests/skip/mod.rs"]
+mod skip;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -293,7 +297,10 @@ mod tests {
                 map.as_ref().ok().map(AsRawFd::as_raw_fd)
             });
             if made.iter().any(|(_, map)| map.is_err()) {
-                println!("skipped: {:?}; loading a BPF program needs root", made[0].1);
+                skip::say(format_args!(
+                    "{:?}; loading a BPF program needs root",
+                    made[0].1
+                ));
                 return;
             }
             let text = Program::effort(kind, object.licence(), &words.unwrap()).unwrap();

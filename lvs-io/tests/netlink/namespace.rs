@@ -1,5 +1,8 @@
 //! Anonymous network namespaces for tests: gone with their last descriptor.
 
+#[path = "../../af-xdp/tests/skip/mod.rs"]
+mod skip;
+
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
@@ -15,7 +18,7 @@ impl Namespace {
     /// about it, without the privilege to.
     pub(crate) fn new() -> Option<Self> {
         if !geteuid().is_root() {
-            println!("skipped: making a network namespace needs root");
+            skip::say("making a network namespace needs root");
             return None;
         }
         let file = on_thread(|| {

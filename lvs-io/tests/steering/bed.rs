@@ -4,6 +4,9 @@
 //!   far ===== near        the program is on near, and so are the addresses
 //! ```
 
+#[path = "../../af-xdp/tests/skip/mod.rs"]
+mod skip;
+
 use std::os::fd::AsFd;
 use std::{slice, thread};
 
@@ -27,7 +30,7 @@ impl Bed {
     pub(crate) fn can(&self, mode: XdpMode) -> bool {
         match Steering::attach(slice::from_ref(&self.near), mode) {
             Err(error) if error.to_string().contains("no TCX") => {
-                println!("skipped at tc: {error}");
+                skip::say(format_args!("at tc: {error}"));
                 false
             }
             result => result.map(drop).is_ok(),
@@ -54,7 +57,7 @@ impl Bed {
 /// Runs `test` on a thread in a new namespace; nothing of it outlives the thread.
 pub(crate) fn in_namespace(test: impl FnOnce(Bed) + Send) {
     if !geteuid().is_root() {
-        println!("skipped: loading a BPF program and making a network namespace need root");
+        skip::say("loading a BPF program and making a network namespace need root");
         return;
     }
     let run = || {
