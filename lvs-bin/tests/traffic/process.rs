@@ -1,1 +1,312 @@
+//! The program itself, started as an operator starts it: signals, and its end.
 
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lvs::world::traffic::{Held, Offer, Request, Server, http};
+use lvs::world::{Family, Method, Plan, World};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::setup::alone;
+use crate::skip;
+
+/// A world, and `lvs run` in the director's place.
+struct Running {
+    world: World,
+    file: PathBuf,
+    child: Child,
+    /// What it logs, a line each.
+    log: Receiver<String>,
+    /// What it has printed.
+    printed: Arc<Mutex<String>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Running {
+    /// Starts it; when it returns, the director directs.
+    fn start(plan: Plan, mode: &str) -> Option<Self> {
+        let alone = alone()?;
+        let world = World::build(plan).unwrap();
+        let number = std::process::id();
+        let file = std::env::temp_dir().join(format!("lvs-process-{number}.toml"));
+        fs::write(&file, text(&plan, mode, 1)).unwrap();
+        let mut child = world
+            .director()
+            .run(|| {
+                Command::new(env!("CARGO_BIN_EXE_lvs"))
+                    .args(["run", "--config"])
+                    .arg(&file)
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .spawn()
+            })
+            .unwrap();
+        let (say, log) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|l| say.send(l))
+        });
+        let printed = Arc::new(Mutex::new(String::new()));
+        let (mut stdout, keep) = (child.stdout.take().unwrap(), printed.clone());
+        thread::spawn(move || {
+            let mut lines = BufReader::new(&mut stdout).lines();
+            while let Some(Ok(line)) = lines.next() {
+                *keep.lock().unwrap() += &(line + "\n");
+            }
+        });
+        let running = Self {
+            world,
+            file,
+            child,
+            log,
+            printed,
+            _alone: alone,
+        };
+        running.wait_for("directing");
+        Some(running)
+    }
+
+    /// Waits until it logs a line with `part` in it.
+    fn wait_for(&self, part: &str) {
+        let mut seen = String::new();
+        loop {
+            match self.log.recv_timeout(DEADLINE) {
+                Ok(line) if line.contains(part) => return,
+                Ok(line) => seen += &(line + "\n"),
+                Err(error) => panic!("never logged {part:?} ({error}), but:\n{seen}"),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(child, signal).unwrap();
+    }
+
+    /// Connections of clients that talk all the while.
+    fn talk(&self) -> Vec<Held> {
+        let pause = Duration::from_millis(1);
+        Family::BOTH
+            .map(|family| Held::open(self.world.client(), Plan::echo(family), 20, pause, DEADLINE))
+            .map(Result::unwrap)
+            .into()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Whatever became of it, nothing of it stays.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// A configuration file for the services of a plan; rs1 has this weight.
+fn text(plan: &Plan, mode: &str, weight: u32) -> String {
+    let mut text = format!(
+        "[director]\ninterfaces = {:?}\nmode = {mode:?}\nworkers = 1\nconnections = 10000\n",
+        plan.director_links()
+    );
+    let letter = match plan.method {
+        Method::Masquerade => "m",
+        Method::DirectRoute => "g",
+        Method::Tunnel => "i",
+    };
+    for family in Family::BOTH {
+        for (service, inside) in [(Plan::web(family), 8080), (Plan::echo(family), 7007)] {
+            text += &format!(
+                "[[service]]\naddress = \"{service}\"\nprotocol = \"tcp\"\nscheduler = \"rr\"\n"
+            );
+            for index in 0..plan.real_servers {
+                let rip = plan.rip(index, family);
+                let address = match plan.method {
+                    Method::Masquerade => SocketAddr::new(rip, inside).to_string(),
+                    Method::DirectRoute | Method::Tunnel => rip.to_string(),
+                };
+                let weight = if index == 0 { weight } else { 1 };
+                text += &format!(
+                    "[[service.real_server]]\naddress = \"{address}\"\n\
+                     forwarding = {letter:?}\nweight = {weight}\n"
+                );
+            }
+        }
+    }
+    text
+}
+
+/// Whether every connection is as it should be.
+fn check(held: Vec<Held>) {
+    for connections in held {
+        connections.round(DEADLINE).unwrap();
+        for end in connections.stop() {
+            assert!(end.error.is_none(), "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn reloads_lose_nothing_and_a_bad_file_changes_nothing() {
+    let plan = Plan::new(Method::Masquerade);
+    let Some(running) = Running::start(plan, "native") else {
+        return;
+    };
+    let held = running.talk();
+    for round in 0..20 {
+        fs::write(&running.file, text(&plan, "native", round % 3)).unwrap();
+        running.signal(Signal::SIGHUP);
+        running.wait_for("reloaded: 4 services");
+    }
+    let good = text(&plan, "native", 1);
+    fs::write(&running.file, good.replace("\"rr\"", "\"fastest\"")).unwrap();
+    running.signal(Signal::SIGHUP);
+    running.wait_for("not reloaded");
+    running.wait_for("fastest");
+    let web = Plan::web(Family::V4);
+    let named = running
+        .world
+        .client()
+        .run(|| http(web, Request::Name, DEADLINE));
+    assert!(named.is_ok(), "served as before: {named:?}");
+    check(held);
+    running.signal(Signal::SIGUSR1);
+    let shown = || {
+        running
+            .printed
+            .lock()
+            .unwrap()
+            .contains("TCP 192.0.2.100:80")
+    };
+    within(DEADLINE, shown, "the counters are printed");
+}
+
+#[test]
+fn sigterm_detaches_and_ends_well() {
+    for mode in ["native", "packet"] {
+        let Some(mut running) = Running::start(Plan::new(Method::Masquerade), mode) else {
+            return;
+        };
+        check(running.talk());
+        running.signal(Signal::SIGTERM);
+        let status = running.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+        host_serves(&running, mode);
+    }
+}
+
+fn killed_under_load(mode: &str) {
+    let plan = Plan::new(Method::Masquerade);
+    let Some(mut running) = Running::start(plan, mode) else {
+        return;
+    };
+    let held = running.talk();
+    running.signal(Signal::SIGKILL);
+    let killed = Instant::now();
+    running.child.wait().unwrap();
+    host_serves(&running, mode);
+    let took = killed.elapsed();
+    assert!(
+        took < Duration::from_secs(1),
+        "the host was back after {took:?}"
+    );
+    // Their connections are lost with the director that masqueraded them.
+    drop(held);
+}
+
+/// The host's own stack answers on the VIP, and nothing of the director is
+/// left on it.
+fn host_serves(running: &Running, mode: &str) {
+    let world = &running.world;
+    let offers = Family::BOTH.map(|family| Offer::Http(Plan::web(family)));
+    let _host = Server::start(world.director(), "host", &offers).unwrap();
+    for family in Family::BOTH {
+        let web = Plan::web(family);
+        let asked = world.client().run(|| http(web, Request::Name, DEADLINE));
+        assert_eq!(asked.unwrap(), "host", "{mode} {family}");
+    }
+    let shown = world
+        .director()
+        .run(|| {
+            Command::new("ip")
+                .args(["-details", "link", "show"])
+                .output()
+        })
+        .unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("front0"), "{shown}");
+    for left in ["xdp", "tun "] {
+        assert!(!shown.contains(left), "{mode}: {left} is left\n{shown}");
+    }
+}
+
+/// Waits until something is so.
+fn within(deadline: Duration, so: impl Fn() -> bool, what: &str) {
+    let end = Instant::now() + deadline;
+    while !so() {
+        assert!(Instant::now() < end, "{what}: not within {deadline:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn killed_in_native_mode_the_host_is_as_before() {
+    killed_under_load("native");
+}
+
+#[test]
+fn killed_in_generic_mode_the_host_is_as_before() {
+    killed_under_load("generic");
+}
+
+#[test]
+fn killed_in_packet_mode_the_host_is_as_before() {
+    killed_under_load("packet");
+}
+
+/// The example of the README, on a link of a namespace.
+#[test]
+fn the_embedding_example_runs() {
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.ancestors().nth(2).unwrap().join("examples/embed");
+    if !example.exists() {
+        skip::say("the example embed is not built: cargo test -p lvs-bin builds it");
+        return;
+    }
+    let Some(_alone) = alone() else { return };
+    let world = World::build(Plan::new(Method::DirectRoute)).unwrap();
+    let ran = world
+        .director()
+        .run(|| embed(&example, world.plan().director_links()[0]))
+        .unwrap();
+    for part in [
+        "TCP 192.0.2.10:80",
+        "10.0.0.11:80",
+        "10.9.0.12:80",
+        "10.0.0.13:8080",
+    ] {
+        assert!(ran.contains(part), "{part} is not in:\n{ran}");
+    }
+}
+
+fn embed(example: &Path, link: &str) -> io::Result<String> {
+    let ran = Command::new(example).arg(link).output()?;
+    if ran.status.success() {
+        return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
+    }
+    Err(io::Error::other(
+        String::from_utf8_lossy(&ran.stderr).into_owned(),
+    ))
+}
+
+const DEADLINE: Duration = Duration::from_secs(20);
