@@ -12,6 +12,8 @@
 //!            Steering                             Exchange
 //! ```
 
+#[cfg(test)]
+mod allocation;
 mod burst;
 mod control;
 mod counters;
