@@ -14,6 +14,7 @@ mod changes;
 mod hosts;
 mod jumbo;
 mod matrix;
+mod neighbours;
 mod owners;
 mod process;
 mod queues;
