@@ -1,12 +1,15 @@
 //! The fuzz targets as functions of any bytes; they panic on a finding.
 //!
-//! What they do is written with the tests of lvs-core, which run it too.
+//! What they do is written with the tests of lvs-core and lvs-bin, which run it
+//! too.
 
 #[path = "../../lvs-core/tests/fuzz/bodies/mod.rs"]
 mod bodies;
 #[path = "../../lvs-core/tests/common/mod.rs"]
 #[allow(dead_code, reason = "the targets use their part of it")]
 mod common;
+#[path = "../../lvs-bin/tests/fuzz/body.rs"]
+mod config_file;
 
 /// Any bytes as a frame.
 pub fn parse(data: &[u8]) {
@@ -26,4 +29,9 @@ pub fn icmp_error(data: &[u8]) {
 /// Packets, time and changes in any order.
 pub fn shard_ops(data: &[u8]) {
     bodies::shard_ops::run(data);
+}
+
+/// Any text as a configuration file.
+pub fn config(data: &[u8]) {
+    config_file::run(data);
 }
