@@ -7,10 +7,10 @@ use core::net::IpAddr;
 
 use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
 use crate::conn::Lifetimes;
+use crate::forward::tunnel_key;
 use crate::loads::Loads;
 use crate::network::Network;
 use crate::packet::Seed;
-use crate::packet::transport::IPIP;
 use crate::paths::PathMtus;
 use crate::sched::Roster;
 use crate::snapshot::{EndTable, PlannedRealServer, PlannedService, Snapshot};
@@ -363,12 +363,17 @@ impl Parts {
         masqueraded_addresses.dedup();
         let mut tunnels: Vec<_> = (0u32..)
             .zip(&self.real_servers)
-            .filter_map(|(id, planned)| Some((id, planned.as_ref()?)))
-            .filter(|(_, planned)| matches!(planned.forwarding, ForwardingMethod::Tunnel(_)))
-            .map(|(id, planned)| (IPIP, planned.address, 0, id))
+            .filter_map(|(id, planned)| {
+                let planned = planned.as_ref()?;
+                let ForwardingMethod::Tunnel(tunnel) = planned.forwarding else {
+                    return None;
+                };
+                let (protocol, port) = tunnel_key(tunnel);
+                Some((protocol, planned.address, port, id))
+            })
             .collect();
         tunnels.sort_unstable();
-        tunnels.dedup_by_key(|(_, address, ..)| *address);
+        tunnels.dedup_by_key(|(protocol, address, port, _)| (*protocol, *address, *port));
         let mut vips: Vec<_> = by_address.iter().map(|(_, address, ..)| *address).collect();
         vips.sort_unstable();
         vips.dedup();

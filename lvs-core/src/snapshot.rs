@@ -58,7 +58,7 @@ pub struct Snapshot {
     pub(crate) masqueraded: EndTable,
     /// The address of every masqueraded real server, sorted.
     pub(crate) masqueraded_addresses: Vec<IpAddr>,
-    /// Tunnels over IPv4, by the real server they lead to.
+    /// Tunnels, by their protocol, the real server they lead to, and their port.
     pub(crate) tunnels: EndTable,
     /// Every VIP, sorted.
     pub(crate) vips: Vec<IpAddr>,
@@ -188,9 +188,13 @@ impl Snapshot {
         self.masqueraded.get(flow.protocol, address, port).is_some()
     }
 
-    /// A real server to which a tunnel leads by `protocol`.
-    pub(crate) fn tunnel(&self, protocol: u8, address: Ipv4Addr) -> Option<RealServerId> {
-        let id = self.tunnels.get(protocol, IpAddr::V4(address), 0)?;
+    /// A real server to which a tunnel leads by this protocol and port.
+    pub(crate) fn tunnel(
+        &self,
+        (protocol, port): (u8, u16),
+        address: Ipv4Addr,
+    ) -> Option<RealServerId> {
+        let id = self.tunnels.get(protocol, IpAddr::V4(address), port)?;
         Some(RealServerId(id))
     }
 

@@ -86,6 +86,11 @@ drop_reasons! {
     /// An ICMP error about a tunnel of the director's own, taken note of; the
     /// client need not hear of it.
     TunnelError => "tunnel_error",
+    /// A tunnel whose path takes too little for the least packets of its own family.
+    TunnelTooNarrow => "tunnel_too_narrow",
+    /// A tunnel's checksum covers the packet, whose sum is not known: part of it
+    /// was never summed, and it has no checksum itself.
+    TunnelChecksumUnknown => "tunnel_checksum_unknown",
     /// No room in front of the packet for the headers it needs.
     NoHeadroom => "no_headroom",
     /// The verdict would send it to a shard that does not exist.

@@ -3,13 +3,14 @@
 //! ```text
 //!  hot   0  client address | virtual address                 (IPv4)
 //!        1  client port 16 | virtual port 16 | protocol 8 | flags 24
-//!        2  real server address 32 (IPv4) | its port 16 | state 8 | -
+//!        2  real server address 32 (if IPv4) | its port 16 | state 8 | -
 //!        3  real server number 32 | deadline 32
 //!        4  next in timer slot 32 | previous 32
 //!        5  packets from the client 32 | tick it is filed under 32
 //!        6  client's next hop: link address 48 | generation 16
 //!        7  client's next hop: vlan 16 | port 8 | - 8 | mtu 16 | - 16
-//!  far   0-1 client address   2-3 virtual address   4-5 real server's   (IPv6)
+//!  far   0-1 client address   2-3 virtual address   (IPv6)
+//!        4-5 real server address                    (if IPv6)
 //! ```
 //!
 //! An IPv4 packet of an established connection touches the hot line alone. The
@@ -156,7 +157,7 @@ impl Entry<'_> {
 
     /// The real server's address.
     pub(crate) fn real_server_address(self) -> IpAddr {
-        if self.has(V6) {
+        if self.has(V6) != self.has(OTHER_FAMILY) {
             Ipv6Addr::from_bits(self.wide(4)).into()
         } else {
             Ipv4Addr::from_bits((self.0[0][2] >> 32) as u32).into()
@@ -280,6 +281,9 @@ impl EntryMut<'_> {
 pub(super) const USED: u64 = 1;
 /// Of IPv6.
 pub(crate) const V6: u64 = 1 << 1;
+/// The real server's address is of the other family than client and service;
+/// only tunnels lead to such a one.
+pub(super) const OTHER_FAMILY: u64 = 1 << 23;
 /// Forwarded by masquerading; together with [`TUNNEL`] bypassing.
 pub(crate) const MASQUERADE: u64 = 1 << 2;
 /// Forwarded through a tunnel.

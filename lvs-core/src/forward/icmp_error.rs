@@ -41,7 +41,7 @@ pub(crate) fn about_reply(
         return request(buf, packet, to, network);
     }
     packet.record_route(buf, packet.flow.addresses.destination());
-    pass(buf, packet, to.mtu, 0)?;
+    pass(buf, packet, to.mtu)?;
     set_address(buf, packet.l3(), End::Destination, *to.address)?;
     rewrite_quote(buf, quote, End::Source, (*to.address, to.port))?;
     write_checksum(buf, packet)?;

@@ -25,6 +25,8 @@ pub(super) struct Step<'s, 'm> {
     pub(super) schedulers: &'s mut [Option<sched::State>],
     pub(super) stats: &'s mut Stats,
     pub(super) answers: &'s mut AnswerBudget,
+    /// Identification of the last packet put into a tunnel.
+    pub(super) outer_id: &'s mut u16,
 }
 
 impl Step<'_, '_> {

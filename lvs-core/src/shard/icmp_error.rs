@@ -6,7 +6,6 @@ use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped, TunnelError};
 use crate::network::Resolution;
 use crate::packet::icmp::{self, Quote};
-use crate::packet::transport::IPIP;
 use crate::packet::{FlowKey, Packet, PacketBuf};
 use crate::verdict::{DropReason, Verdict};
 
@@ -18,7 +17,7 @@ impl Step<'_, '_> {
         packet: &Packet,
     ) -> Result<Verdict, Stopped> {
         if let Some(error) = TunnelError::parse(buf, packet)
-            && let Some(id) = self.snapshot.tunnel(IPIP, error.real_server)
+            && let Some(id) = self.snapshot.tunnel(error.tunnel, error.real_server)
             && self
                 .snapshot
                 .network
@@ -109,7 +108,7 @@ impl Step<'_, '_> {
             .answers
             .take(self.now)
             .ok_or(DropReason::AnswerLimited)?;
-        let mtu = present.saturating_sub(forward::overhead(error.real_server.into()));
+        let mtu = error.left_of(present);
         let verdict = forward::about_tunnel(buf, error, mtu, &hop, &snapshot.network, answer_id)?;
         self.count_answer(buf, &flow);
         Ok(verdict)

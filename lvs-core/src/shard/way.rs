@@ -3,26 +3,26 @@
 use core::net::IpAddr;
 
 use super::decide::Step;
-use crate::config::{ForwardingMethod, RealServerId, Tunnel};
+use crate::config::{ForwardingMethod, RealServerId, Setting, Tunnel};
 use crate::conn::Method;
-use crate::forward::{Answer, Stopped, ToRealServer};
+use crate::forward::{Answer, Outer, Stopped, ToRealServer};
 use crate::network::{Hop, Resolution};
 use crate::snapshot::PlannedRealServer;
 use crate::verdict::DropReason;
 
-impl Step<'_, '_> {
+impl<'s> Step<'s, '_> {
     /// How to send to a real server; `None` when the director itself is the real
     /// server and has the VIP, so that the packet is the host's as it is.
     ///
     /// *Errors:* a real server without a route is told to the sender. Masquerading
     /// to the director itself would need the host's replies, which do not pass here.
-    pub(super) fn to_real_server<'p>(
-        &self,
+    pub(super) fn to_real_server(
+        &mut self,
         id: RealServerId,
-        planned: &'p PlannedRealServer,
+        planned: &'s PlannedRealServer,
         port: u16,
         method: Method,
-    ) -> Result<Option<ToRealServer<'p>>, Stopped> {
+    ) -> Result<Option<ToRealServer<'s>>, Stopped> {
         let hop = match &planned.way {
             Resolution::Hop(hop) => hop,
             Resolution::Unresolved => return Err(DropReason::NextHopUnresolved.into()),
@@ -42,16 +42,27 @@ impl Step<'_, '_> {
             (Method::Tunnel, _) => ForwardingMethod::Tunnel(Tunnel::Ipip),
             (Method::DirectRoute | Method::Bypass, _) => ForwardingMethod::DirectRoute,
         };
-        let mtu = match forwarding {
-            ForwardingMethod::Tunnel(_) => self.snapshot.paths.limit(id, hop.mtu, self.now.tick()),
-            _ => hop.mtu,
+        let snapshot = self.snapshot;
+        let mut outer = Outer {
+            seed: &snapshot.seed,
+            id: 0,
+            discovers_mtu: true,
         };
+        let mut mtu = hop.mtu;
+        if let ForwardingMethod::Tunnel(_) = forwarding {
+            *self.outer_id = self.outer_id.wrapping_add(1);
+            outer.id = *self.outer_id;
+            let settings = snapshot.settings_of(Some(planned));
+            outer.discovers_mtu = settings.is_on(Setting::PmtuDisc);
+            mtu = snapshot.paths.limit(id, mtu, self.now.tick());
+        }
         Ok(Some(ToRealServer {
             address: &planned.address,
             port,
             forwarding,
             hop,
             mtu,
+            outer,
         }))
     }
 
