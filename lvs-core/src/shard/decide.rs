@@ -1,5 +1,6 @@
 //! What becomes of one packet.
 
+use core::cell::Cell;
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
@@ -26,7 +27,7 @@ pub(super) struct Step<'s, 'm> {
     pub(super) stats: &'s mut Stats,
     pub(super) answers: &'s mut AnswerBudget,
     /// Identification of the last packet put into a tunnel.
-    pub(super) outer_id: &'s mut u16,
+    pub(super) outer_id: &'s Cell<u16>,
 }
 
 impl Step<'_, '_> {

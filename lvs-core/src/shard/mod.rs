@@ -45,7 +45,7 @@ pub struct Shard<'m> {
     schedulers: Vec<Option<sched::State>>,
     stats: Stats,
     answers: AnswerBudget,
-    outer_id: u16,
+    outer_id: Cell<u16>,
     /// What the passes of a batch hand to one another. Kept, so that no batch
     /// begins with making it.
     ahead: [Ahead; BATCH],
@@ -93,7 +93,7 @@ impl<'m> Shard<'m> {
             stats: Stats::new(limits.real_servers),
             answers: AnswerBudget::default(),
             // Shards begin apart, as they share the paths their tunnels take.
-            outer_id: u16::from(id.0) << 8,
+            outer_id: Cell::new(u16::from(id.0) << 8),
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -261,7 +261,7 @@ impl<'m> Shard<'m> {
             schedulers: &mut self.schedulers,
             stats: &mut self.stats,
             answers: &mut self.answers,
-            outer_id: &mut self.outer_id,
+            outer_id: &self.outer_id,
         };
         (step, &self.ahead)
     }

@@ -17,7 +17,7 @@ impl<'s> Step<'s, '_> {
     /// *Errors:* a real server without a route is told to the sender. Masquerading
     /// to the director itself would need the host's replies, which do not pass here.
     pub(super) fn to_real_server(
-        &mut self,
+        &self,
         id: RealServerId,
         planned: &'s PlannedRealServer,
         port: u16,
@@ -50,8 +50,8 @@ impl<'s> Step<'s, '_> {
         };
         let mut mtu = hop.mtu;
         if let ForwardingMethod::Tunnel(_) = forwarding {
-            *self.outer_id = self.outer_id.wrapping_add(1);
-            outer.id = *self.outer_id;
+            outer.id = self.outer_id.get().wrapping_add(1);
+            self.outer_id.set(outer.id);
             let settings = snapshot.settings_of(Some(planned));
             outer.discovers_mtu = settings.is_on(Setting::PmtuDisc);
             mtu = snapshot.paths.limit(id, mtu, self.now.tick());

@@ -217,11 +217,58 @@ impl Packet {
     /// and DF are those of the packet, until said otherwise.
     pub(crate) fn in_tunnel(self, from: IpAddr, to: IpAddr) -> Self {
         let number = if self.from.is_ipv4() { 4 } else { 41 };
-        let outer = other(from, to, number, &self.bytes())
-            .ttl(self.ttl)
-            .class(self.class);
+        self.lent_to(other(from, to, number, &self.bytes()))
+    }
+
+    /// The packet inside a UDP datagram with a GUE header, from and to these
+    /// ends of a tunnel, with or without a checksum; the rest as [`in_tunnel`].
+    ///
+    /// [`in_tunnel`]: Self::in_tunnel
+    pub(crate) fn in_gue(self, from: SocketAddr, to: SocketAddr, summed: bool) -> Self {
+        let number = if self.from.is_ipv4() { 4 } else { 41 };
+        let data = [&[0, number, 0, 0], &self.bytes()[..]].concat();
+        let checksum = if summed {
+            Checksum::Whole
+        } else {
+            Checksum::Absent
+        };
+        let outer = udp(from, to).data(&data).checksum(checksum);
+        self.lent_to(outer)
+    }
+
+    /// The packet behind a GRE header, from and to these ends of a tunnel, with
+    /// or without a checksum; the rest as [`in_tunnel`](Self::in_tunnel).
+    pub(crate) fn in_gre(self, from: IpAddr, to: IpAddr, summed: bool) -> Self {
+        let kind = if self.from.is_ipv4() {
+            0x0800
+        } else {
+            0x86ddu16
+        };
+        let mut data = [u16::from(summed) << 15, kind]
+            .map(u16::to_be_bytes)
+            .concat();
+        if summed {
+            data.extend([0; 4]);
+        }
+        data.extend(self.bytes());
+        if summed {
+            let sum = checksum(&data);
+            data[4..6].copy_from_slice(&sum.to_be_bytes());
+        }
+        self.lent_to(other(from, to, 47, &data))
+    }
+
+    /// Whether it is an IPv4 packet with DF set.
+    pub(crate) const fn has_df(&self) -> bool {
+        self.dont_fragment && self.from.is_ipv4()
+    }
+
+    /// `outer` with what a tunnel copies.
+    fn lent_to(&self, outer: Self) -> Self {
         Self {
-            dont_fragment: self.dont_fragment,
+            ttl: self.ttl,
+            class: self.class,
+            dont_fragment: self.has_df(),
             ..outer
         }
     }

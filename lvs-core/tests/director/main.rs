@@ -24,6 +24,7 @@ mod icmp_errors;
 mod malformed;
 mod not_ours;
 mod shards;
+mod tunnels;
 
 use std::collections::BTreeSet;
 
@@ -34,6 +35,7 @@ use scenario::Scenario;
 fn table() -> Vec<Scenario> {
     [
         forwarding::scenarios(),
+        tunnels::scenarios(),
         connections::scenarios(),
         endings::scenarios(),
         not_ours::scenarios(),

@@ -42,6 +42,8 @@ pub(crate) enum Command {
         prefix: IpAddr,
         length: u8,
     },
+    /// The host takes IPv4 packets out of IPv4 tunnels that end at this address.
+    AddTunnelEnd(IpAddr),
     RemoveDefaultRoute {
         ipv6: bool,
     },
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Mark(MarkRule),
     ListConnections,
     ListServices,
+    /// What each tunnel wraps packets in as well.
+    ListTunnels,
     ListTimeouts,
     /// Connections, packets and bytes, in full numbers.
     ListTraffic,
@@ -70,6 +74,10 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
             interface: interface.to_string(),
             mtu: mtu.parse().unwrap(),
         }),
+        ["ip", "link", "add", _, "type", "ipip", "local", end] => {
+            Ok(Command::AddTunnelEnd(end.parse().unwrap()))
+        }
+        ["ip", "link", "set", _, "up"] => Ok(Command::ListOther),
         ["ip", "route", "add", "local", prefix, "dev", "lo"] => {
             let (prefix, length) = prefix.split_once('/').unwrap();
             Ok(Command::AddLocal {
@@ -142,6 +150,7 @@ fn ipvsadm(words: &[&str]) -> Result<Command, String> {
         ["-C"] => return Ok(Command::Clear),
         ["-Lnc"] => return Ok(Command::ListConnections),
         ["-Ln"] => return Ok(Command::ListServices),
+        ["-Ln", "--tun-info"] => return Ok(Command::ListTunnels),
         ["-L", "--timeout"] => return Ok(Command::ListTimeouts),
         ["-Ln", "--stats", "--exact"] => return Ok(Command::ListTraffic),
         ["-Sn"] | ["-Ln" | "-Lnc", ..] => return Ok(Command::ListOther),

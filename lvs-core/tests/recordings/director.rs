@@ -20,6 +20,8 @@ pub(crate) struct Director<'m> {
     pub(crate) draft: Draft,
     pub(crate) network: Arc<Network>,
     pub(crate) shard: Shard<'m>,
+    /// Addresses at which the host takes packets out of tunnels.
+    pub(crate) tunnel_ends: Vec<IpAddr>,
     planner: Planner,
     mtus: [u32; 2],
     routes: Vec<Route>,
@@ -42,6 +44,7 @@ impl<'m> Director<'m> {
             draft: Draft::default(),
             network,
             shard,
+            tunnel_ends: Vec::new(),
             planner,
             mtus,
             routes,
@@ -114,6 +117,7 @@ impl<'m> Director<'m> {
             } => self
                 .routes
                 .push(out(prefix, length, port(&interface), Some(gateway))),
+            Command::AddTunnelEnd(address) => self.tunnel_ends.push(address),
             Command::AddLocal { prefix, length } => self.routes.push(Route {
                 prefix,
                 length,
@@ -124,6 +128,7 @@ impl<'m> Director<'m> {
                 .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
             Command::Mark(rule) => self.draft.classifier.rules.push(rule),
             Command::ListConnections
+            | Command::ListTunnels
             | Command::ListServices
             | Command::ListTimeouts
             | Command::ListTraffic

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use lvs_core::network::Resolution;
 use lvs_core::{Network, Port};
 
-use crate::frame::{self, ICMP, ICMP_V6, Packet, TCP, UDP, word};
+use crate::frame::{self, ICMP, ICMP_V6, IPIP, Packet, TCP, UDP, word};
 
 /// What a host sends because of a frame.
 pub(crate) fn receive(network: &Network, port: Port, frame: &[u8]) -> Vec<(Port, Vec<u8>)> {
@@ -29,6 +29,14 @@ pub(crate) fn receive(network: &Network, port: Port, frame: &[u8]) -> Vec<(Port,
         .and_then(|packet| send(network, &packet))
         .into_iter()
         .collect()
+}
+
+/// The frame a host sees when it has taken a packet out of an IPv4 tunnel that
+/// ends at one of these addresses. IPVS in its kernel sees that too.
+pub(crate) fn unwrap(ends: &[IpAddr], frame: &[u8]) -> Option<Vec<u8>> {
+    let packet = Packet::read(frame)?;
+    let ends_here = packet.protocol == IPIP && ends.contains(&packet.destination);
+    ends_here.then(|| [&frame[..frame::ETHERNET], packet.transport()].concat())
 }
 
 /// Takes a packet to the host itself.

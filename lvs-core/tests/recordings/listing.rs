@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lvs_core::config::GueChecksum;
 use lvs_core::conn::tcp::TcpState;
-use lvs_core::{Connection, ForwardingMethod, Instant, Service};
+use lvs_core::{Connection, ForwardingMethod, Instant, Service, Tunnel};
 
 use crate::director::Director;
 
@@ -50,6 +51,19 @@ pub(crate) fn connections(
 
 /// Compares a listing of services and real servers (`ipvsadm -Ln`).
 pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    compare_services(printed, director, |_| None)
+}
+
+/// Compares the same with a column of tunnels (`ipvsadm -Ln --tun-info`).
+pub(crate) fn tunnels(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    compare_services(printed, director, |forwarding| Some(tunnel(forwarding)))
+}
+
+fn compare_services(
+    printed: &str,
+    director: &Director<'_>,
+    column: fn(ForwardingMethod) -> Option<String>,
+) -> Result<(), String> {
     let (mut listed, mut service) = (BTreeSet::new(), String::new());
     for line in printed.lines().skip(3) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -65,7 +79,7 @@ pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), Str
         .draft
         .services
         .iter()
-        .flat_map(|service| rows(service, director))
+        .flat_map(|service| rows(service, director, column))
         .collect();
     if mine == listed {
         return Ok(());
@@ -140,8 +154,32 @@ fn agree(left: &str, remaining: Duration) -> bool {
     (earliest..=latest).contains(&listed)
 }
 
-/// A service and its real servers as the words of their lines.
-fn rows(service: &Service, director: &Director<'_>) -> Vec<String> {
+/// What ipvsadm says of a tunnel.
+fn tunnel(forwarding: ForwardingMethod) -> String {
+    let ForwardingMethod::Tunnel(tunnel) = forwarding else {
+        return "n/a".into();
+    };
+    match tunnel {
+        Tunnel::Ipip => "ipip".into(),
+        Tunnel::Gue { port, checksum } => {
+            let checksum = match checksum {
+                GueChecksum::None => "-c",
+                GueChecksum::Full => "+c",
+                GueChecksum::Remote => "r+c",
+            };
+            format!("gue:{port}:{checksum}")
+        }
+        Tunnel::Gre { checksum } => format!("gre:{}c", if checksum { '+' } else { '-' }),
+    }
+}
+
+/// A service and its real servers as the words of their lines; `column` is one
+/// more after the method.
+fn rows(
+    service: &Service,
+    director: &Director<'_>,
+    column: fn(ForwardingMethod) -> Option<String>,
+) -> Vec<String> {
     let name = format!("{} {}", service.key, service.scheduler.name());
     let snapshot = director.shard.snapshot();
     let ids = snapshot
@@ -156,6 +194,9 @@ fn rows(service: &Service, director: &Director<'_>) -> Vec<String> {
             ForwardingMethod::DirectRoute => "Route",
             ForwardingMethod::Tunnel(_) => "Tunnel",
         };
+        let more = column(real_server.forwarding);
+        let method = [method].into_iter().chain(more.as_deref());
+        let method = method.collect::<Vec<_>>().join(" ");
         let (active, inactive) = director.loads().connections(id);
         let end = SocketAddr::new(address, port);
         let weight = real_server.share().get();

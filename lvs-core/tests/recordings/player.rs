@@ -78,7 +78,10 @@ fn send(
         Verdict::Host if !frame.starts_with(&bytes) => {
             Err(format!("left to the host changed: {}", hexadecimal(&bytes)))
         }
-        Verdict::Host => Ok(host::receive(&director.network, port, &bytes)),
+        Verdict::Host => match host::unwrap(&director.tunnel_ends, &bytes) {
+            Some(inner) => send(director, now, port, &inner),
+            None => Ok(host::receive(&director.network, port, &bytes)),
+        },
     }
 }
 
@@ -87,6 +90,7 @@ fn run(line: &str, printed: &str, director: &mut Director<'_>, now: Instant) -> 
     match command::parse(line)? {
         Command::ListConnections => listing::connections(printed, director, now),
         Command::ListServices => listing::services(printed, director),
+        Command::ListTunnels => listing::tunnels(printed, director),
         Command::ListTimeouts => listing::timeouts(printed, director),
         Command::ListTraffic => listing::traffic(printed, director),
         command => director.carry_out(command),

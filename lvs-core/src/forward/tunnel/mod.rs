@@ -112,15 +112,13 @@ fn check_length(packet: &Packet, tunnel: Tunnel, to: &ToRealServer<'_>) -> Resul
     if packet.length <= room {
         return Ok(());
     }
-    if packet.length > LONGEST - overhead {
-        return Err(DropReason::TooBig.into());
-    }
     let is_ipv4 = matches!(packet.flow.addresses, Addresses::V4 { .. });
     let is_error = packet.kind == Kind::IcmpError;
-    if is_ipv4 && (!packet.dont_fragment || !to.outer.discovers_mtu || is_error) {
+    let may_be_cut = is_ipv4 && (!packet.dont_fragment || !to.outer.discovers_mtu || is_error);
+    if may_be_cut && packet.length <= LONGEST - overhead {
         return Err(DropReason::FragmentationNeeded.into());
     }
-    if is_error {
+    if may_be_cut || is_error {
         return Err(DropReason::TooBig.into());
     }
     Err(Stopped::Answered(
