@@ -335,8 +335,23 @@ INLINE int is_error(struct packet *icmp)
 INLINE int is_tunnel(struct packet *packet)
 {
 	return (packet->protocol == PROTOCOL_IPV4 ||
-		packet->protocol == PROTOCOL_IPV6) &&
+		packet->protocol == PROTOCOL_IPV6 ||
+		packet->protocol == PROTOCOL_GRE) &&
 	       !packet->later_fragment;
+}
+
+/* Reads the packet in a tunnel. */
+INLINE int read_inner(struct frame *frame, struct packet *packet)
+{
+	int ipv6 = packet->protocol == PROTOCOL_IPV6;
+	__u32 at = packet->behind;
+
+	if (packet->protocol == PROTOCOL_GRE) {
+		/* Where others have ports, GRE has flags and EtherType. */
+		ipv6 = packet->ports.destination == TYPE_IPV6;
+		at += packet->ports.source & BIG_ENDIAN_16(0x8000) ? 8 : 4;
+	}
+	return read_packet(frame, ipv6, at, packet);
 }
 
 /* The packet the other way round. */
@@ -352,8 +367,9 @@ INLINE void turn(struct packet *packet)
 
 /* An ICMP message is ours if it is an error about a packet of ours: one that
  * left for a client from a service's address, or for a real server; turned
- * round, the rules know it. Or one in our own tunnel to a real server: what
- * was in the tunnel is a packet the rules know as it is. */
+ * round, the rules know it, and so they do one in our own GUE tunnel. Or one in
+ * another tunnel of ours to a real server: what was in the tunnel is a packet
+ * the rules know as it is. */
 INLINE int ask_error(struct frame *frame, struct packet *packet)
 {
 	int reason;
@@ -365,7 +381,7 @@ INLINE int ask_error(struct frame *frame, struct packet *packet)
 		return PASSED_MALFORMED;
 	if (!is_tunnel(packet))
 		turn(packet);
-	else if (!read_packet(frame, packet->protocol == PROTOCOL_IPV6, packet->behind, packet))
+	else if (!read_inner(frame, packet))
 		return PASSED_MALFORMED;
 	reason = ask(packet);
 	return reason <= LAST_STEERED ? STEERED_ICMP_ERROR : reason;

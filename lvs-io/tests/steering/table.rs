@@ -25,6 +25,7 @@ fn rules() -> Vec<Steer> {
         rule(TCP, "10.0.0.11", Some(8080), Source),
         rule(TCP, "fd00::11", Some(8080), Source),
         rule(UDP, "10.0.0.12", None, Source),
+        rule(UDP, "10.0.0.14", Some(6080), Source),
     ]
 }
 
