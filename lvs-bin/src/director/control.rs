@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use lvs_core::network::Resolution;
-use lvs_core::{Config, ForwardingMethod, Limits, Network, Planner, Snapshot};
+use lvs_core::{
+    Config, ForwardingMethod, Limits, Network, Planner, Protocol, RealServer, Snapshot, Tunnel,
+};
 use lvs_io::Nic;
 use lvs_io::netlink::Mirror;
 use lvs_io::program::{End, Steer, Steering};
@@ -187,7 +189,7 @@ pub(super) const fn why_unreachable(way: Resolution) -> &'static str {
 
 /// What of the host's traffic belongs to a director that carries out `config`,
 /// having worked by `snapshot`: requests, and replies of real servers that are
-/// or were masqueraded.
+/// or were masqueraded, and ICMP errors about tunnels.
 fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
     let steer = |protocol: u8, address: IpAddr, port: u16, end: End| Steer {
         protocol,
@@ -212,7 +214,51 @@ fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
             }
         }
     }
+    let services = config.services().iter();
+    let real_servers = services.flat_map(|service| &service.real_servers);
+    steers.extend(real_servers.filter_map(far_end));
     steers.sort_unstable();
     steers.dedup();
     steers
+}
+
+/// The far end of a tunnel over UDP: it brings the ICMP errors about the tunnel,
+/// as they quote a packet to there. Those about other tunnels come anyway, as the
+/// steering program looks into what they quote. Over IPv6 the director has no
+/// use for them.
+fn far_end(real_server: &RealServer) -> Option<Steer> {
+    let ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) = real_server.forwarding else {
+        return None;
+    };
+    let address = real_server.address;
+    address.is_ipv4().then_some(Steer {
+        protocol: Protocol::Udp.number(),
+        address,
+        port: Some(port),
+        end: End::Source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lvs_core::config::GueChecksum;
+
+    #[test]
+    fn only_tunnels_over_udp_have_a_far_end_to_steer() {
+        let gue = ForwardingMethod::Tunnel(Tunnel::Gue {
+            port: 6080,
+            checksum: GueChecksum::None,
+        });
+        let at = |address: &str, forwarding| {
+            far_end(&RealServer::new(address.parse().unwrap(), forwarding))
+        };
+        let steer = at("10.0.0.11:80", gue).unwrap();
+        assert_eq!((steer.protocol, steer.port), (17, Some(6080)));
+        assert_eq!(steer.end, End::Source);
+        assert_eq!(at("[2001:db8::11]:80", gue), None);
+        let ipip = ForwardingMethod::Tunnel(Tunnel::Ipip);
+        assert_eq!(at("10.0.0.11:80", ipip), None);
+        assert_eq!(at("10.0.0.11:80", ForwardingMethod::Masquerade), None);
+    }
 }
