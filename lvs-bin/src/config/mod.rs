@@ -8,6 +8,7 @@ mod director;
 mod fault;
 mod fields;
 mod service;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -8,10 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 
 use lvs_core::config::{
-    Config, ConfigError, Protocol, RealServer, Scheduler, Service, ServiceKey, Weight,
+    Config, ConfigError, ForwardingMethod, Protocol, RealServer, Scheduler, Service, ServiceKey,
+    Weight,
 };
 
 use super::fields::{Fields, Given, Reading};
+use super::tunnel;
 
 /// Reads every `[[service]]`. Those with faults are left out.
 pub(super) fn services<'t>(
@@ -134,6 +136,14 @@ fn real_server<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Giv
     fields.require("forwarding", help, reading);
     let address = real_address(fields, reading);
     let method = fields.choice("forwarding", &METHODS, reading);
+    let tunnel = match method {
+        Some(Method::Tunnel) => tunnel::tunnel(fields, reading),
+        Some(_) => {
+            tunnel::refuse_all(fields, reading);
+            None
+        }
+        None => None,
+    };
     let help = "shares are relative to the other real servers; 0 takes no new connections";
     let weight = fields.number("weight", WEIGHTS, help, reading);
     let (
@@ -148,7 +158,9 @@ fn real_server<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Giv
             RealServer::masquerade(SocketAddr::new(ip, port.unwrap_or(0)))
         }
         (Method::DirectRoute, None) => RealServer::direct_route(ip),
-        (Method::Tunnel, None) => RealServer::tunnel(ip),
+        (Method::Tunnel, None) => {
+            RealServer::new(SocketAddr::new(ip, 0), ForwardingMethod::Tunnel(tunnel?))
+        }
         (Method::DirectRoute | Method::Tunnel, Some(port)) => {
             let what = format!(
                 "address has port {port}, but only masquerading can change the port: \
@@ -198,7 +210,8 @@ fn help_for(error: &ConfigError) -> &'static str {
         ConfigError::PortZero(_) => "write the port that clients connect to",
         ConfigError::RealServerNotUnicast(_) => "write the real server's own address",
         ConfigError::MixedFamilies { .. } => {
-            "write its address of the other family, or move it to a service of its own family"
+            "write its address of the other family, move it to a service of its own family, \
+             or reach it by a tunnel"
         }
         _ => "change it, or remove it",
     }
@@ -223,4 +236,7 @@ const METHODS: [(&str, Method); 6] = [
 const PROTOCOLS: [(&str, Protocol); 2] = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
 const WEIGHTS: RangeInclusive<u64> = 0..=Weight::MAX.get() as u64;
 const SERVICE_FIELDS: [&str; 5] = ["name", "address", "protocol", "scheduler", "real_server"];
-const REAL_SERVER_FIELDS: [&str; 3] = ["address", "forwarding", "weight"];
+const REAL_SERVER_FIELDS: [&str; 6] = {
+    let [kind, port, checksum] = tunnel::FIELDS;
+    ["address", "forwarding", "weight", kind, port, checksum]
+};

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lvs_core::config::{Config, RealServer, Scheduler, Service, Timeouts};
+use lvs_core::config::{
+    Config, ForwardingMethod, GueChecksum, RealServer, Scheduler, Service, Timeouts, Tunnel,
+};
 use lvs_io::{Options, WantedMode};
 
 use super::{DirectorSettings, Settings};
@@ -27,6 +29,13 @@ fn the_example_says_what_it_looks_like() {
     )
     .real_server(RealServer::direct_route("10.0.0.11".parse().unwrap()).weight(3))
     .real_server(RealServer::tunnel("10.9.0.12".parse().unwrap()))
+    .real_server(RealServer::new(
+        "[2001:db8:9::14]:0".parse().unwrap(),
+        ForwardingMethod::Tunnel(Tunnel::Gue {
+            port: 6080,
+            checksum: GueChecksum::Full,
+        }),
+    ))
     .real_server(RealServer::masquerade("10.0.0.13:8080".parse().unwrap()).weight(0));
     let dns = Service::udp(
         "[2001:db8::10]:53".parse().unwrap(),
