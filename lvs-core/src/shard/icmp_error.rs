@@ -73,8 +73,9 @@ impl Step<'_, '_> {
     /// An ICMP error about a tunnel of the director's own: the path's MTU is
     /// learnt, and the client told.
     ///
-    /// The client hears of the MTU as it was known before; the kernel does so
-    /// too. Its next packet that is too long is answered with the new one.
+    /// The first time, the client hears of the MTU as it was before, and its next
+    /// packet that is too long is answered with the new one; once something was
+    /// learnt, it hears of the new one at once. The kernel does so too.
     fn tunnel_error(
         &mut self,
         buf: &mut PacketBuf<'_>,
@@ -88,13 +89,16 @@ impl Step<'_, '_> {
             return Err(DropReason::BadIcmpChecksum.into());
         }
         let (snapshot, now) = (self.snapshot, self.now.tick());
-        let present = match snapshot.real_server(id).map(|planned| planned.way) {
-            Some(Resolution::Hop(hop)) => snapshot.paths.limit(id, hop.mtu, now),
-            _ => return Ok(Verdict::Host),
+        let Some(Resolution::Hop(way)) = snapshot.real_server(id).map(|planned| planned.way) else {
+            return Ok(Verdict::Host);
         };
+        let mut present = snapshot.paths.limit(id, way.mtu, now);
         if let Some(mtu) = error.mtu {
             for id in snapshot.tunnels_to(error.real_server.into()) {
                 snapshot.paths.learn(id, mtu, present, now);
+            }
+            if present < way.mtu {
+                present = snapshot.paths.limit(id, way.mtu, now);
             }
         }
         let Some((at, Direction::Request)) = found else {

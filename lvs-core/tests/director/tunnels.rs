@@ -253,17 +253,19 @@ fn narrowed(kind: Tunnel) -> Scenario {
         to_client(&by_the_director(answer, id))
     };
     let outer = mix.wrapped(long().ttl(63), 40_000, 0).bytes();
+    let error = |mtu| from_server(99, &icmp(V4.router, V4.inside, (3, 4, mtu), &outer));
     begun
-        .takes(from_server(
-            99,
-            &icmp(V4.router, V4.inside, (3, 4, 1300), &outer),
-        ))
+        .takes(error(1300))
         .sends(answer(1500, 1))
         .takes(from_client(&long()))
         .sends(answer(1300, 2))
+        .takes(error(1200))
+        .sends(answer(1200, 3))
+        .takes(from_client(&long()))
+        .sends(answer(1200, 4))
         .seconds(601)
         .takes(from_client(&long()))
-        .sends(to_server(11, &mix.wrapped(long().ttl(63), flows(V4)[1], 3)))
+        .sends(to_server(11, &mix.wrapped(long().ttl(63), flows(V4)[1], 4)))
 }
 
 /// Datagrams without a checksum of their own, and tunnels with one.
