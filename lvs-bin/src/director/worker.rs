@@ -44,6 +44,8 @@ impl Worker<'_> {
         }
         self.flush();
         self.shard.expire(now, EXPIRE_BUDGET);
+        // What is over budget is for the next turn, not for after a rest.
+        busy |= self.shard.is_expiry_due(now);
         self.housekeep(now);
         self.counters.turns += 1;
         busy || self.sink.has_frames()
