@@ -239,44 +239,6 @@ fn a_refused_configuration_leaves_the_running_one_in_force() {
 }
 
 #[test]
-fn many_connections_that_end_together_end_at_once() {
-    const CONNECTIONS: u16 = 20_000;
-    let timeouts = lvs_core::Timeouts {
-        udp: Duration::from_secs(2),
-        ..lvs_core::Timeouts::default()
-    };
-    let config = Config::checked(lvs_core::Draft {
-        services: vec![service(masquerade())],
-        timeouts,
-        ..lvs_core::Draft::default()
-    })
-    .unwrap();
-    let nics = vec![
-        Nic::in_memory("left", 1, 1500),
-        Nic::in_memory("right", 2, 1500),
-    ];
-    let options = DirectorOptions {
-        connections: usize::from(CONNECTIONS),
-        network: Some(network(&nics)),
-        ..DirectorOptions::default()
-    };
-    let (queues, peers) = Queues::loopback(nics, 1, 256).unwrap();
-    let director = Director::start_with(queues, config, &options).unwrap();
-    for port in 1..=CONNECTIONS {
-        while !peers[0][0].send(&question(port, b"?")) {
-            thread::yield_now();
-        }
-        while peers[0][1].receive().is_some() {}
-    }
-    let held = || director.stats().workers.connections;
-    // A slot of the wheel, a rest, and time for a busy machine; with a rest
-    // after every 256 of them it would be four seconds more.
-    thread::sleep(timeouts.udp + Duration::from_millis(1200));
-    assert_eq!(held(), 0);
-    assert_eq!(director.stats().shards.closed, u64::from(CONNECTIONS));
-}
-
-#[test]
 fn weights_change_between_packets() {
     let (director, peers) = start(1, Config::new([service(masquerade())]).unwrap());
     let (left, right) = (&peers[0][0], &peers[0][1]);
