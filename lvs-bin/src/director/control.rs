@@ -140,6 +140,7 @@ impl Control {
             let snapshot = self.planner.plan(&self.config, &network)?;
             self.network = network;
             self.publish(snapshot);
+            self.tell_macs();
         }
         self.is_behind = false;
         Ok(differs)
@@ -184,6 +185,22 @@ impl Control {
             steering.update(steers)?;
         }
         Ok(())
+    }
+
+    /// Tells the steering program what MACs the NICs have by now.
+    fn tell_macs(&self) {
+        let Some(steering) = &self.steering else {
+            return;
+        };
+        let ports = (0..).map(lvs_core::Port).take(self.nics.len());
+        for (nic, port) in ports.enumerate() {
+            let Some(interface) = self.network.interface(port) else {
+                continue;
+            };
+            if let Err(error) = steering.set_mac(nic, interface.mac) {
+                tracing::warn!("frames to the NIC's new MAC are not steered: {error}");
+            }
+        }
     }
 
     /// Asks the kernel to keep the neighbours resolved. It goes on without: what
