@@ -121,9 +121,9 @@ fn a_rule_holds_on_every_nic() {
         };
         steering.update(&[udp]).unwrap();
         let mut frame = frame(packet(UDP, "198.51.100.7:40000", "192.0.2.1:53"));
-        for nic in 0..2 {
-            frame[..6].copy_from_slice(&nics[nic].mac);
-            steering.trial(nic, &frame, 1).unwrap();
+        for (number, nic) in nics.iter().enumerate() {
+            frame[..6].copy_from_slice(&nic.mac);
+            steering.trial(number, &frame, 1).unwrap();
         }
         assert!(matches!(
             steering.trial(2, &frame, 1),
