@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lvs_io::Queues;
+use lvs_io::{Capabilities, Mode, Nic, Queues};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -132,6 +132,12 @@ impl Running {
         for capabilities in self.director.capabilities() {
             tracing::info!("{:?}: {}", capabilities.mode, capabilities.reason);
         }
+        for nic in self.blind_to_vlans() {
+            tracing::warn!(
+                "{nic} takes VLAN tags off before XDP sees them, and answers into its VLANs \
+                 would go out without; type: ethtool -K {nic} rxvlan off"
+            );
+        }
         for unreachable in self.director.unreachable() {
             tracing::warn!("real server not reachable now: {unreachable}");
         }
@@ -139,6 +145,17 @@ impl Running {
             "directing {} services",
             self.settings.config.services().len()
         );
+    }
+
+    /// NICs of whose frames XDP sees no VLAN tag, though the host has VLANs on
+    /// them. A packet socket is told of the tag.
+    fn blind_to_vlans(&self) -> Vec<String> {
+        let is_packet = |by: &Capabilities| by.mode == Mode::Packet;
+        if self.director.capabilities().iter().any(is_packet) {
+            return Vec::new();
+        }
+        let nics = self.director.nics().into_iter();
+        nics.filter(Nic::hides_vlans).map(|nic| nic.name).collect()
     }
 
     /// Prints the counters; where nobody reads them any more, nothing.

@@ -80,6 +80,7 @@ enum reason {
 	PASSED_MALFORMED,
 	PASSED_OTHER_PROTOCOL,
 	PASSED_NO_RULE,
+	PASSED_OTHER_MAC,
 	REASONS,
 	UNDECIDED,
 	LAST_STEERED = STEERED_ICMP_ERROR,
@@ -111,6 +112,14 @@ struct map xsks SECTION("maps") = {
 	.key_bytes = sizeof(__u32),
 	.value_bytes = sizeof(__u32),
 	.entries = 256,
+};
+
+/* The MAC of the one NIC that this program is on. */
+struct map own SECTION("maps") = {
+	.type = BPF_MAP_TYPE_ARRAY,
+	.key_bytes = sizeof(__u32),
+	.value_bytes = sizeof(struct mac),
+	.entries = 1,
 };
 
 /* ---- Reading a packet ----
@@ -387,6 +396,20 @@ INLINE int ask_error(struct frame *frame, struct packet *packet)
 	return reason <= LAST_STEERED ? STEERED_ICMP_ERROR : reason;
 }
 
+/* Whether a frame is for another MAC than the NIC's, and not for a group's: an
+ * interface above the NIC takes it (macvlan, bridge), or the kernel drops it. */
+INLINE int is_for_another(struct frame *frame)
+{
+	struct mac to, *nic;
+	__u32 zero = 0;
+
+	nic = map_lookup(&own, &zero);
+	if (!nic || !READ(frame, 0, &to) || to.part[0] & MAC_OF_GROUP)
+		return 0;
+	return to.part[0] != nic->part[0] || to.part[1] != nic->part[1] ||
+	       to.part[2] != nic->part[2];
+}
+
 /* `tags` is how many 802.1Q tags the frame may carry. */
 INLINE int classify(struct frame *frame, int tags)
 {
@@ -404,6 +427,8 @@ INLINE int classify(struct frame *frame, int tags)
 	}
 	if (type != TYPE_IPV4 && type != TYPE_IPV6)
 		return PASSED_NOT_IP;
+	if (is_for_another(frame))
+		return PASSED_OTHER_MAC;
 	if (!read_packet(frame, type == TYPE_IPV6, at, &packet))
 		return PASSED_MALFORMED;
 	return is_icmp(&packet) ? ask_error(frame, &packet) : ask(&packet);

@@ -123,7 +123,7 @@ fn worker<'m>(
         counters: WorkerCounters::default(),
         burst: Burst::new(false, 1),
         sink: Sink::new(2),
-        idle: Idle::new(Waiting::Adaptive),
+        idle: Idle::new(Waiting::Adaptive, 2),
         began: Clock::now(),
         housekeeping_due: Instant::default(),
     };
@@ -209,7 +209,8 @@ fn a_thousand_turns_allocate_nothing() {
         if number % 100 == 99 {
             let weight = u32::from(number / 100 % 3);
             let snapshot = planner.plan(&config(weight), &network).unwrap();
-            assert!(publisher.publish(&snapshot));
+            assert!(publisher.await_room());
+            publisher.publish(&snapshot);
         }
         let now = Instant::default() + Duration::from_millis(100) * u32::from(number);
         let counted = measure(|| while worker.turn(now) {});

@@ -17,7 +17,7 @@ use super::control::{Control, Surroundings};
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
-use super::idle::Idle;
+use super::idle::{Idle, Waiting};
 use super::mailbox::{self, Inbox};
 use super::worker::Worker;
 use super::{Director, DirectorError, DirectorOptions};
@@ -35,7 +35,7 @@ struct Beginning {
     snapshot: Arc<Snapshot>,
     limits: Limits,
     connections: usize,
-    idle: Idle,
+    waiting: Waiting,
     pin: bool,
     began: Clock,
     stop: Arc<AtomicBool>,
@@ -87,7 +87,7 @@ impl Director {
                 snapshot,
                 limits: self.limits,
                 connections: options.connections.div_ceil(shards),
-                idle: Idle::new(options.waiting),
+                waiting: options.waiting,
                 pin: options.pin,
                 began,
                 stop: self.stop_workers.clone(),
@@ -147,6 +147,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         Err(error) => return drop(ready.send(Err(error.into()))),
     };
     let burst = burst_for(&beginning.lane);
+    let idle = Idle::new(beginning.waiting, beginning.lane.queues.len());
     let mut worker = Worker {
         lane: beginning.lane,
         shard,
@@ -158,7 +159,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         counters: WorkerCounters::default(),
         burst,
         sink: Sink::new(beginning.ports),
-        idle: beginning.idle,
+        idle,
         began: beginning.began,
         housekeeping_due: Instant::default(),
     };

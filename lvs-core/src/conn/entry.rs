@@ -8,7 +8,7 @@
 //!        4  next in timer slot 32 | previous 32
 //!        5  packets from the client 32 | tick it is filed under 32
 //!        6  client's next hop: link address 48 | generation 16
-//!        7  client's next hop: vlan 16 | port 8 | - 8 | mtu 16 | - 16
+//!        7  client's next hop: vlan 16 | port 8 | flags 8 | mtu 16 | generation 16
 //!  far   0-1 client address   2-3 virtual address   (IPv6)
 //!        4-5 real server address                    (if IPv6)
 //! ```

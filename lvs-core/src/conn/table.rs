@@ -197,6 +197,11 @@ impl<'m> ConnTable<'m> {
         count
     }
 
+    /// Whether [`expire`](Self::expire) has something left to look at.
+    pub(crate) const fn is_expiry_due(&self, now: Tick) -> bool {
+        self.wheel.is_due(now)
+    }
+
     /// Every connection, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
         self.entries[..self.touched as usize]

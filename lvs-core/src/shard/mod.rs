@@ -187,6 +187,15 @@ impl<'m> Shard<'m> {
         ended
     }
 
+    /// Whether [`expire`](Self::expire) stopped for want of budget: its caller
+    /// should come back soon.
+    ///
+    /// *Cost:* a comparison.
+    #[must_use]
+    pub const fn is_expiry_due(&self, now: Instant) -> bool {
+        self.table.is_expiry_due(now.tick())
+    }
+
     /// What it has done so far.
     #[must_use]
     pub const fn stats(&self) -> &Stats {

@@ -66,8 +66,14 @@ impl<'s> Step<'s, '_> {
         }))
     }
 
-    /// The way back to a connection's client: by the routes, or, where they
-    /// know none, the way its packets came.
+    /// The way back to a connection's client, by the routes: replies are routed
+    /// like any packet. While the next machine's link address is not known,
+    /// which the kernel would ask for now, they go the way the client's came.
+    ///
+    /// *Errors:* [`DropReason::Unreachable`] where no route leads or one
+    /// refuses, as in the kernel (ip_forward.c and route.c, Linux 6.12), and
+    /// where one leads by a NIC the director does not serve: the host would not
+    /// take a reply from it that bears the VIP, which is an address of its own.
     pub(super) fn hop_to_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
         let generation = self.snapshot.generation;
         let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
@@ -76,8 +82,8 @@ impl<'s> Step<'s, '_> {
         }
         let hop = match self.snapshot.network.resolve(client) {
             Resolution::Hop(hop) => hop,
-            Resolution::Local => return Err(DropReason::Unreachable),
-            Resolution::Unresolved | Resolution::Unreachable => {
+            Resolution::Local | Resolution::Unreachable => return Err(DropReason::Unreachable),
+            Resolution::Unresolved => {
                 let (port, vlan, mac) = entry.client_link();
                 let interface = self
                     .snapshot

@@ -221,7 +221,9 @@ fn capabilities(
 fn copy_reason(socket: &Socket, share: Option<&XdpQueue>) -> String {
     let tried = share.map_or(socket, |first| &first.socket);
     match tried.zero_copy_refusal() {
-        Some(refusal) => format!("native XDP, copying because without could not {refusal}"),
+        Some(refusal) => {
+            format!("native XDP, copying: without copies the driver did not {refusal}")
+        }
         None => "native XDP, copying as asked".into(),
     }
 }
