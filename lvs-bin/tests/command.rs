@@ -1,6 +1,14 @@
 //! What the program says on the command line, and how it exits.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use lvs::privileges::{Work, check_privileges};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+#[path = "../../lvs-io/af-xdp/tests/skip/mod.rs"]
+mod skip;
 
 /// Exit code, standard output and standard error of `lvs` with these arguments.
 fn lvs(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -54,4 +62,42 @@ fn options_that_are_not_there_are_refused_without_false_advice() {
         error.contains("must be a whole number from 1 to 80"),
         "{error}"
     );
+}
+
+/// A demo that has begun to write, and what it writes.
+fn demo() -> Option<(Child, impl Read)> {
+    if let Err(lacking) = check_privileges(Work::Demo).unwrap() {
+        skip::say(lacking);
+        return None;
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lvs"))
+        .args(["demo", "dr"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.contains("direct-route"), "{line}");
+    Some((child, out))
+}
+
+#[test]
+fn an_interrupted_demo_says_so() {
+    let Some((child, _out)) = demo() else { return };
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("lvs: interrupted"), "{said}");
+}
+
+#[test]
+fn a_demo_that_nobody_reads_ends_quietly() {
+    let Some((child, out)) = demo() else { return };
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", ended.status);
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }
