@@ -230,7 +230,7 @@ fn a_second_one_on_the_same_nic_does_not_start() {
         return;
     };
     let plan = running.world.plan();
-    fs::write(&running.file, text(&plan, "auto", 1)).unwrap();
+    fs::write(&running.file, text(plan, "auto", 1)).unwrap();
     let second = running.world.director().run(|| {
         Command::new(env!("CARGO_BIN_EXE_lvs"))
             .args(["run", "--config"])
