@@ -14,6 +14,7 @@
 pub mod config;
 pub mod demo;
 pub mod director;
+pub mod privileges;
 pub mod run;
 pub mod world;
 

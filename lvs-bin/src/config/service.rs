@@ -4,7 +4,7 @@
 //! piece is shown to it alone, so that each fault has its place in the file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 
 use lvs_core::config::{
@@ -55,44 +55,89 @@ fn service<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<(Servic
     let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
     let scheduler = fields.choice("scheduler", &schedulers, reading);
     // Faults of the real servers are told even if the service has its own.
-    let real_servers: Vec<_> = fields
+    let mut real_servers: Vec<_> = fields
         .tables("real_server", &REAL_SERVER_FIELDS, reading)
         .into_iter()
-        .filter_map(|table| Some((real_server(&table, reading)?, table)))
+        .filter_map(|table| real_server(table, reading))
         .collect();
+    let vip = address.as_ref().map(|address| address.value);
+    let key = protocol
+        .zip(vip)
+        .map(|(protocol, vip)| Service::new(protocol, vip, Scheduler::default()).key());
+    refuse_twice(&mut real_servers, key, vip, reading);
     let (address, protocol) = (address?, protocol?);
     let bare = Service::new(protocol, address.value, scheduler.unwrap_or_default());
     if let Err(error) = Config::new([bare.clone()]) {
         let place = fields.place("address");
-        reading.fault(address.span, place, error.to_string(), help_for(&error));
+        let help = help_for(&error, address.value.ip());
+        reading.fault(address.span, place, error.to_string(), help);
         return None;
     }
     Some((with_real_servers(bare, real_servers, reading), address.span))
 }
 
-fn with_real_servers<'t>(
+/// A real server as its table gives it.
+struct Read<'t> {
+    address: Given<(IpAddr, Option<u16>)>,
+    /// `None` with a fault noted.
+    real_server: Option<RealServer>,
+    fields: Fields<'t>,
+}
+
+/// Notes those given twice, faulty or not, and leaves the first of each. `key`
+/// and `vip` are the service's, if those are right.
+fn refuse_twice(
+    real_servers: &mut Vec<Read<'_>>,
+    key: Option<ServiceKey>,
+    vip: Option<SocketAddr>,
+    reading: &mut Reading<'_>,
+) {
+    let mut places: HashMap<(IpAddr, Option<u16>), Range<usize>> = HashMap::new();
+    real_servers.retain(|read| {
+        let (ip, own) = read.address.value;
+        // Without a port of its own it has the service's.
+        let port = own.or(vip.map(|vip| vip.port()));
+        let span = read.address.span.clone();
+        let Some(first) = places.get(&(ip, port)) else {
+            places.insert((ip, port), span);
+            return true;
+        };
+        let what = match (key, port) {
+            (Some(service), Some(port)) => ConfigError::DuplicateRealServer {
+                service,
+                real_server: SocketAddr::new(ip, port),
+            }
+            .to_string(),
+            _ => format!("real server {ip} is given twice: remove one"),
+        };
+        let help = format!("the first is in line {}", reading.line(first));
+        reading.fault(span, read.fields.place("address"), what, help);
+        false
+    });
+}
+
+/// The service with those of its real servers that are right.
+fn with_real_servers(
     bare: Service,
-    real_servers: Vec<(Given<RealServer>, Fields<'t>)>,
-    reading: &mut Reading<'t>,
+    real_servers: Vec<Read<'_>>,
+    reading: &mut Reading<'_>,
 ) -> Service {
+    let vip = bare
+        .key
+        .address()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |vip| vip.ip());
     let mut service = bare.clone();
-    let mut places: HashMap<SocketAddr, Range<usize>> = HashMap::new();
-    for (Given { value, span }, fields) in real_servers {
-        let port = value.port_in(&service.key);
-        let at = SocketAddr::new(value.address, port);
-        let place = fields.place("address");
-        if let Some(first) = places.get(&at) {
-            let error = ConfigError::DuplicateRealServer {
-                service: service.key(),
-                real_server: at,
-            };
-            let help = format!("the first is in line {}", reading.line(first));
-            reading.fault(span, place, error.to_string(), help);
-        } else if let Err(error) = Config::new([bare.clone().real_server(value.clone())]) {
-            reading.fault(span, place, error.to_string(), help_for(&error));
-        } else {
-            places.insert(at, span);
-            service = service.real_server(value);
+    for read in real_servers {
+        let Some(real_server) = read.real_server else {
+            continue;
+        };
+        match Config::new([bare.clone().real_server(real_server.clone())]) {
+            Ok(_) => service = service.real_server(real_server),
+            Err(error) => {
+                let place = read.fields.place("address");
+                let help = help_for(&error, vip);
+                reading.fault(read.address.span, place, error.to_string(), help);
+            }
         }
     }
     service
@@ -103,19 +148,19 @@ fn virtual_address<'t>(
     reading: &mut Reading<'t>,
 ) -> Option<Given<SocketAddr>> {
     let given = fields.string("address", reading)?;
-    let (help, value) = match (
-        given.value.parse::<SocketAddr>(),
-        given.value.parse::<IpAddr>(),
-    ) {
-        (Ok(address), _) => ("", Some(address)),
-        (_, Ok(IpAddr::V4(ip))) => (&*format!("add the port, as in \"{ip}:80\""), None),
-        (_, Ok(IpAddr::V6(ip))) => (&*format!("add the port, as in \"[{ip}]:80\""), None),
-        _ => (
-            "write it as in \"192.0.2.10:80\" or \"[2001:db8::10]:80\"",
-            None,
-        ),
-    };
+    let value = given.value.parse::<SocketAddr>().ok();
     if value.is_none() {
+        let help = match (unbracketed(given.value), given.value.parse::<IpAddr>()) {
+            (Some(meant), Err(_)) => format!("write it as in \"{meant}\""),
+            (Some(meant), Ok(ip)) => {
+                let whole = SocketAddr::new(ip, 80);
+                format!("write \"{meant}\", or \"{whole}\" if all of it is the address")
+            }
+            (None, Ok(ip)) => format!("add the port, as in \"{}\"", SocketAddr::new(ip, 80)),
+            (None, Err(_)) => {
+                "write it as in \"192.0.2.10:80\" or \"[2001:db8::10]:80\"".to_owned()
+            }
+        };
         let what = format!(
             "address is {:?}, but must be an IP address, a colon and a port",
             given.value
@@ -128,38 +173,61 @@ fn virtual_address<'t>(
     })
 }
 
-/// The real server of one table, and the place of its address.
-fn real_server<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<RealServer>> {
+/// What an IPv6 address with a port at its end is in brackets: without, the port
+/// reads like one more group of the address.
+fn unbracketed(given: &str) -> Option<SocketAddr> {
+    let (address, port) = given.rsplit_once(':')?;
+    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    Some(SocketAddr::new(
+        address.parse::<Ipv6Addr>().ok()?.into(),
+        port,
+    ))
+}
+
+/// The real server of one table.
+fn real_server<'t>(fields: Fields<'t>, reading: &mut Reading<'t>) -> Option<Read<'t>> {
     let help = "say where it is, as in address = \"10.0.0.11\"";
     fields.require("address", help, reading);
     let help = "say how packets reach it, as in forwarding = \"masquerade\"";
     fields.require("forwarding", help, reading);
-    let address = real_address(fields, reading);
+    let address = real_address(&fields, reading);
     let method = fields.choice("forwarding", &METHODS, reading);
+    let help = "shares are relative to the other real servers; 0 takes no new connections";
+    let weight = fields.number("weight", WEIGHTS, help, reading);
+    let address = address?;
+    let real_server = method.and_then(|method| by(method, &address, &fields, reading));
+    let weight = weight.map_or(1, |weight| weight.value as u32);
+    Some(Read {
+        real_server: real_server.map(|real_server| real_server.weight(weight)),
+        address,
+        fields,
+    })
+}
+
+/// The real server at an address by a forwarding method.
+fn by(
+    method: Method,
+    address: &Given<(IpAddr, Option<u16>)>,
+    fields: &Fields<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<RealServer> {
+    let (ip, port) = address.value;
     let tunnel = match method {
-        Some(Method::Tunnel) => tunnel::tunnel(fields, reading),
-        Some(_) => {
+        Method::Tunnel => tunnel::tunnel(fields, reading),
+        Method::Masquerade | Method::DirectRoute => {
             tunnel::refuse_all(fields, reading);
             None
         }
-        None => None,
     };
-    let help = "shares are relative to the other real servers; 0 takes no new connections";
-    let weight = fields.number("weight", WEIGHTS, help, reading);
-    let (
-        Given {
-            value: (ip, port),
-            span,
-        },
-        method,
-    ) = (address?, method?);
-    let real_server = match (method, port) {
+    match (method, port) {
         (Method::Masquerade, port) => {
-            RealServer::masquerade(SocketAddr::new(ip, port.unwrap_or(0)))
+            let at = SocketAddr::new(ip, port.unwrap_or(0));
+            Some(RealServer::masquerade(at))
         }
-        (Method::DirectRoute, None) => RealServer::direct_route(ip),
+        (Method::DirectRoute, None) => Some(RealServer::direct_route(ip)),
         (Method::Tunnel, None) => {
-            RealServer::new(SocketAddr::new(ip, 0), ForwardingMethod::Tunnel(tunnel?))
+            let forwarding = ForwardingMethod::Tunnel(tunnel?);
+            Some(RealServer::new(SocketAddr::new(ip, 0), forwarding))
         }
         (Method::DirectRoute | Method::Tunnel, Some(port)) => {
             let what = format!(
@@ -167,14 +235,11 @@ fn real_server<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Giv
                  the packet keeps its own"
             );
             let help = format!("write address = \"{ip}\", or forwarding = \"masquerade\"");
+            let span = address.span.clone();
             reading.fault(span, fields.place("address"), what, help);
-            return None;
+            None
         }
-    };
-    Some(Given {
-        value: real_server.weight(weight.map_or(1, |weight| weight.value as u32)),
-        span,
-    })
+    }
 }
 
 fn real_address<'t>(
@@ -194,7 +259,11 @@ fn real_address<'t>(
             "address is {:?}, but must be an IP address, or one with a port from 1 to 65535",
             given.value
         );
-        let help = "write it as in \"10.0.0.11\", \"10.0.0.11:8080\" or \"[2001:db8::11]:8080\"";
+        let help = match unbracketed(given.value) {
+            Some(meant) => format!("write it as in \"{meant}\""),
+            None => "write it as in \"10.0.0.11\", \"10.0.0.11:8080\" or \"[2001:db8::11]:8080\""
+                .to_owned(),
+        };
         reading.fault(given.span.clone(), fields.place("address"), what, help);
     }
     value.map(|value| Given {
@@ -203,17 +272,23 @@ fn real_address<'t>(
     })
 }
 
-/// What to do about a rule of the core's.
-fn help_for(error: &ConfigError) -> &'static str {
+/// What to do about a rule of the core's that a service at `vip` breaks.
+fn help_for(error: &ConfigError, vip: IpAddr) -> String {
+    let (own, other) = match vip {
+        IpAddr::V4(_) => ("IPv4", "IPv6"),
+        IpAddr::V6(_) => ("IPv6", "IPv4"),
+    };
     match error {
-        ConfigError::VipNotUnicast(_) => "write the address that clients connect to",
-        ConfigError::PortZero(_) => "write the port that clients connect to",
-        ConfigError::RealServerNotUnicast(_) => "write the real server's own address",
+        ConfigError::VipNotUnicast(_) => "write the address that clients connect to".to_owned(),
+        ConfigError::PortZero(_) => "write the port that clients connect to".to_owned(),
+        ConfigError::RealServerNotUnicast(_) => "write the real server's own address".to_owned(),
         ConfigError::MixedFamilies { .. } => {
-            "write its address of the other family, move it to a service of its own family, \
-             or reach it by a tunnel"
+            format!(
+                "write its {own} address, move it to a service with an {other} address, or \
+                 reach it by a tunnel"
+            )
         }
-        _ => "change it, or remove it",
+        _ => "change it, or remove it".to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant as Clock;
 
 use lvs_core::network::Resolution;
 use lvs_core::{
@@ -16,6 +17,7 @@ use super::doorbell::Doorbell;
 use super::error::DirectorError;
 use super::mailbox::Publisher;
 use super::surroundings;
+use super::witness::{LinkState, News, Seen, Witness};
 
 /// Where the network comes from.
 pub(super) enum Surroundings {
@@ -30,6 +32,7 @@ pub(super) struct Control {
     pub(super) planner: Planner,
     pub(super) surroundings: Surroundings,
     pub(super) steering: Option<Steering>,
+    witness: Witness,
     pub(super) nics: Vec<Nic>,
     pub(super) workers: Vec<(Publisher, Arc<Doorbell>)>,
     pub(super) config: Arc<Config>,
@@ -59,6 +62,7 @@ impl Control {
             planner,
             surroundings,
             steering,
+            witness: Witness::default(),
             nics,
             workers: Vec::new(),
             config: config.clone(),
@@ -101,6 +105,8 @@ impl Control {
 
     /// Lets the traffic of the configuration in force come.
     pub(super) fn open(&mut self) -> Result<(), DirectorError> {
+        // What is so at the start, whoever starts it asks for.
+        self.witness.begin(self.seen());
         self.steer(&steers(&self.config, &self.snapshot))
     }
 
@@ -146,6 +152,36 @@ impl Control {
         }
         self.is_behind = false;
         Ok(differs)
+    }
+
+    /// What has changed around the director since it was told last.
+    pub(super) fn news(&mut self, now: Clock) -> Vec<News> {
+        let seen = self.seen();
+        self.witness.news(seen, now)
+    }
+
+    fn seen(&self) -> Seen {
+        let links = match &self.surroundings {
+            Surroundings::Host(mirror) => {
+                let state = |nic: &Nic| LinkState::of(mirror.view().link(nic.index));
+                let links = self.nics.iter().map(|nic| (nic.name.clone(), state(nic)));
+                links.collect()
+            }
+            Surroundings::Fixed(_) => Vec::new(),
+        };
+        Seen {
+            links,
+            real_servers: self
+                .snapshot
+                .real_servers()
+                .map(|(_, address, _, _)| address)
+                .collect(),
+            unreachable: self
+                .snapshot
+                .unreachable()
+                .map(|(address, way)| (address, why_unreachable(way)))
+                .collect(),
+        }
     }
 
     /// Whether every real server can be sent to, as far as that is only a

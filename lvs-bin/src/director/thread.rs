@@ -19,6 +19,7 @@ use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
 use super::idle::{Idle, Waiting};
 use super::mailbox::{self, Inbox};
+use super::witness::News;
 use super::worker::Worker;
 use super::{Director, DirectorError, DirectorOptions};
 
@@ -52,6 +53,7 @@ impl Director {
     ) -> Result<(), DirectorError> {
         let all = || lanes.iter().flat_map(|lane| &lane.queues);
         self.capabilities = all().map(|queue| queue.capabilities().clone()).collect();
+        self.queue_nics = lanes.iter().flat_map(|lane| lane.nics.clone()).collect();
         let longest = self
             .capabilities
             .iter()
@@ -162,6 +164,8 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         idle,
         began: beginning.began,
         housekeeping_due: Instant::default(),
+        published: Instant::default(),
+        has_news: false,
     };
     // Nobody listening means that the start has failed elsewhere.
     if ready.send(Ok(())).is_err() {
@@ -170,7 +174,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
     while !beginning.stop.load(Ordering::Relaxed) {
         let busy = worker.turn(worker.now());
         if worker.idle.should_rest(busy) {
-            worker.rest();
+            worker.rest(worker.now());
         }
     }
     drain(&mut worker);
@@ -206,10 +210,11 @@ fn follow(events: &OwnedFd, control: &Mutex<Control>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(FOLLOWING));
-        let outcome = control
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .follow();
+        let (outcome, news) = {
+            let mut control = control.lock().unwrap_or_else(PoisonError::into_inner);
+            (control.follow(), control.news(Clock::now()))
+        };
+        news.iter().for_each(News::log);
         if let Err(error) = outcome {
             tracing::warn!("following the host's routes and neighbours: {error}");
             thread::sleep(Duration::from_millis(u64::from(FOLLOWING)));

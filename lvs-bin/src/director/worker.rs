@@ -29,6 +29,10 @@ pub(super) struct Worker<'m> {
     /// The origin of the shard's time; the same for all workers.
     pub(super) began: Clock,
     pub(super) housekeeping_due: Instant,
+    /// When what it counted was published.
+    pub(super) published: Instant,
+    /// Whether it has counted since.
+    pub(super) has_news: bool,
 }
 
 impl Worker<'_> {
@@ -48,6 +52,7 @@ impl Worker<'_> {
         busy |= self.shard.is_expiry_due(now);
         self.housekeep(now);
         self.counters.turns += 1;
+        self.has_news |= busy;
         busy || self.sink.has_frames()
     }
 
@@ -58,7 +63,8 @@ impl Worker<'_> {
     }
 
     /// Waits until a frame, a parcel or a snapshot comes, or a little while.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.publish_news(now);
         self.bell.lie_down();
         if self.exchange.is_empty() && self.inbox.is_empty() {
             self.counters.sleeps += 1;
@@ -156,11 +162,24 @@ impl Worker<'_> {
             return;
         }
         self.housekeeping_due = now + HOUSEKEEPING;
+        self.published = now;
         self.publish();
+    }
+
+    /// Publishes before a rest what was counted since the last time, or has the
+    /// first turn after the rest do so if that was only just.
+    fn publish_news(&mut self, now: Instant) {
+        if self.has_news && now >= self.published + BETWEEN {
+            self.published = now;
+            self.publish();
+        } else if self.has_news {
+            self.housekeeping_due = now;
+        }
     }
 
     /// Puts the counters where others can read them.
     pub(super) fn publish(&mut self) {
+        self.has_news = false;
         self.counters.connections = self.shard.connections() as u64;
         self.counters
             .observe(self.lane.queues.iter().map(|queue| queue.counters()));
@@ -177,6 +196,9 @@ const EXPIRE_BUDGET: u32 = 256;
 /// How often counters are published: often enough for people and scrapers,
 /// rarely enough that a few thousand stores do not show.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// Between two rests that publish, at least: under light traffic a worker rests
+/// thousands of times a second.
+const BETWEEN: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +264,8 @@ mod tests {
             idle: Idle::new(Waiting::Adaptive, 1),
             began: Clock::now(),
             housekeeping_due: Instant::default(),
+            published: Instant::default(),
+            has_news: false,
         };
         let now = Instant::default() + Duration::from_secs(1);
         for port in 1..=1500 {

@@ -192,7 +192,7 @@ fn capabilities(
     umem: &Umem,
 ) -> Capabilities {
     let (mode, mut reason) = match attachment {
-        Attachment::Generic(reason) => (Mode::XdpGeneric, format!("generic XDP, {reason}")),
+        Attachment::Generic(reason) => (Mode::XdpGeneric, reason.to_owned()),
         Attachment::Native if socket.is_zero_copy() => (
             Mode::XdpZeroCopy,
             "zero copy, as the driver confirmed".into(),
