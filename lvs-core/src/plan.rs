@@ -357,7 +357,7 @@ impl Parts {
         masqueraded.dedup();
         let mut masqueraded_addresses: Vec<_> = masqueraded
             .iter()
-            .map(|(_, address, ..)| *address)
+            .map(|(protocol, address, ..)| (*address, *protocol))
             .collect();
         masqueraded_addresses.sort_unstable();
         masqueraded_addresses.dedup();
@@ -369,7 +369,10 @@ impl Parts {
             .collect();
         tunnels.sort_unstable();
         tunnels.dedup_by_key(|(_, address, ..)| *address);
-        let mut vips: Vec<_> = by_address.iter().map(|(_, address, ..)| *address).collect();
+        let mut vips: Vec<_> = by_address
+            .iter()
+            .map(|(protocol, address, ..)| (*address, *protocol))
+            .collect();
         vips.sort_unstable();
         vips.dedup();
         Snapshot {
@@ -383,8 +386,8 @@ impl Parts {
             masqueraded: EndTable::new(&masqueraded, planner.seed),
             masqueraded_addresses,
             tunnels: EndTable::new(&tunnels, planner.seed),
-            serves_ipv4: vips.iter().any(IpAddr::is_ipv4),
-            serves_ipv6: vips.iter().any(IpAddr::is_ipv6),
+            serves_ipv4: vips.iter().any(|(vip, _)| vip.is_ipv4()),
+            serves_ipv6: vips.iter().any(|(vip, _)| vip.is_ipv6()),
             vips,
             services: self.services,
             real_servers: self.real_servers,
