@@ -32,7 +32,7 @@ fn it_knows_its_name_and_version() {
 #[test]
 fn a_file_is_checked_however_it_is_given() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/lvs.example.toml");
-    let said = format!("{example}: 2 services, 4 real servers, on eth0\n");
+    let said = format!("{example}: 2 services, 5 real servers, on eth0\n");
     for arguments in [&["check", example][..], &["check", "--config", example]] {
         assert_eq!(lvs(arguments), (Some(0), said.clone(), String::new()));
     }

@@ -56,12 +56,12 @@ pub struct Snapshot {
     /// Masqueraded real servers, by the source of their replies; those too that
     /// were masqueraded once and may hold connections from that time.
     pub(crate) masqueraded: EndTable,
-    /// The address of every masqueraded real server, sorted.
-    pub(crate) masqueraded_addresses: Vec<IpAddr>,
+    /// Address and protocol of every masqueraded real server, sorted.
+    pub(crate) masqueraded_addresses: Vec<(IpAddr, u8)>,
     /// Tunnels, by their protocol, the real server they lead to, and their port.
     pub(crate) tunnels: EndTable,
-    /// Every VIP, sorted.
-    pub(crate) vips: Vec<IpAddr>,
+    /// Every VIP with each protocol served there, sorted.
+    pub(crate) vips: Vec<(IpAddr, u8)>,
     pub(crate) serves_ipv4: bool,
     pub(crate) serves_ipv6: bool,
     pub(crate) seed: Seed,
@@ -213,12 +213,18 @@ impl Snapshot {
 
     /// Whether an address belongs to any service, whatever the port.
     pub(crate) fn is_vip(&self, address: IpAddr) -> bool {
-        self.vips.binary_search(&address).is_ok()
+        self.vips
+            .binary_search_by_key(&address, |(vip, _)| *vip)
+            .is_ok()
     }
 
-    /// Whether an address belongs to any masqueraded real server.
-    pub(crate) fn is_masqueraded_address(&self, address: IpAddr) -> bool {
-        self.masqueraded_addresses.binary_search(&address).is_ok()
+    /// Whether a packet whose ports are not known may be one to a service or a
+    /// masqueraded real server's reply.
+    pub(crate) fn may_be_of_a_service(&self, flow: &FlowKey) -> bool {
+        let has =
+            |ends: &[(IpAddr, u8)], address| ends.binary_search(&(address, flow.protocol)).is_ok();
+        has(&self.vips, flow.addresses.destination())
+            || has(&self.masqueraded_addresses, flow.addresses.source())
     }
 }
 

@@ -59,7 +59,7 @@ drop_reasons! {
     /// An ICMP error whose own checksum does not fit, so that it must not be
     /// rewritten.
     BadIcmpChecksum => "bad_icmp_checksum",
-    /// An IP fragment of a service's packet: ports are known only whole.
+    /// An IP fragment of a service's packet: the director forwards only whole ones.
     Fragment => "fragment",
     /// No real server of the service takes new connections, and the client
     /// cannot be told (the packet was an error itself, or has no room for an answer).

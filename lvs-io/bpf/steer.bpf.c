@@ -59,7 +59,6 @@ enum {
 	ROW_RULES = 0, /* some port of it is served */
 	ROW_ANY_PORT = 8, /* every port of it is served */
 	ROW_SOURCE = 16, /* the same two rows again, for END_SOURCE */
-	EVERY_PROTOCOL = 7,
 };
 
 /* The bits of `present`: which kinds of rules there are at all, so that the
@@ -146,7 +145,7 @@ struct packet {
 	struct key from;
 	__u8 ipv6;
 	__u8 protocol;
-	__u8 later_fragment; /* carries no ports */
+	__u8 fragment; /* is judged by its addresses, not by ports */
 	__u32 behind; /* where its headers end */
 	struct ports ports; /* if it was read with them */
 };
@@ -167,6 +166,16 @@ INLINE int copy(struct frame *frame, __u32 at, void *to, __u32 bytes)
 			copy(frame, at, to, sizeof(*(to)));                  \
 	})
 
+/* What tells a fragment. Later ones carry no ports, so all of a datagram are
+ * judged by their addresses: a first one must come where the others come. A
+ * quoted packet is alone, and a first fragment tells its ports. */
+enum {
+	LATER_FRAGMENT = BIG_ENDIAN_16(0x1fff), /* an offset */
+	ANY_FRAGMENT = BIG_ENDIAN_16(0x3fff), /* or "more fragments" */
+	LATER_FRAGMENT_6 = BIG_ENDIAN_16(0xfff8), /* the same of IPv6 */
+	ANY_FRAGMENT_6 = BIG_ENDIAN_16(0xfff9),
+};
+
 /* Reads an IPv4 header; returns 0 when it is malformed. */
 INLINE int read_ipv4(struct frame *frame, __u32 at, struct packet *packet)
 {
@@ -181,7 +190,7 @@ INLINE int read_ipv4(struct frame *frame, __u32 at, struct packet *packet)
 	packet->to.address[0] = ip.destination;
 	packet->from.address[0] = ip.source;
 	packet->protocol = ip.protocol;
-	packet->later_fragment = !!(ip.fragment & BIG_ENDIAN_16(0x1fff));
+	packet->fragment = !!(ip.fragment & (frame->outermost ? ANY_FRAGMENT : LATER_FRAGMENT));
 	packet->behind = at + length;
 	packet->ports = ip.ports;
 	return length == 20 || copy(frame, packet->behind, &packet->ports, 4);
@@ -212,8 +221,8 @@ INLINE int read_extensions(struct frame *frame, struct packet *packet)
 			continue;
 		}
 		packet->behind += 8;
-		if (extension.fragment & BIG_ENDIAN_16(0xfff8)) {
-			packet->later_fragment = 1;
+		if (extension.fragment & (frame->outermost ? ANY_FRAGMENT_6 : LATER_FRAGMENT_6)) {
+			packet->fragment = 1;
 			return 1;
 		}
 	}
@@ -263,11 +272,6 @@ INLINE __u32 bit_of(struct packet *packet)
 		return 2;
 	case PROTOCOL_SCTP:
 		return 4;
-	/* The rest of the extension headers, and with it the protocol, is in
-	 * the first fragment; user space remembers which that was. */
-	case NEXT_DESTINATION:
-	case NEXT_ROUTING:
-		return packet->later_fragment ? EVERY_PROTOCOL : 0;
 	default:
 		return 0;
 	}
@@ -309,7 +313,7 @@ INLINE int ask(struct packet *packet)
 
 	if (!bit)
 		return PASSED_OTHER_PROTOCOL;
-	if (!packet->later_fragment) {
+	if (!packet->fragment) {
 		reason = ask_ports(packet);
 		if (reason != UNDECIDED)
 			return reason;
@@ -327,7 +331,7 @@ INLINE int ask(struct packet *packet)
 INLINE int is_icmp(struct packet *packet)
 {
 	return packet->protocol == (packet->ipv6 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP) &&
-	       !packet->later_fragment;
+	       !packet->fragment;
 }
 
 INLINE int is_error(struct packet *icmp)
@@ -346,7 +350,7 @@ INLINE int is_tunnel(struct packet *packet)
 	return (packet->protocol == PROTOCOL_IPV4 ||
 		packet->protocol == PROTOCOL_IPV6 ||
 		packet->protocol == PROTOCOL_GRE) &&
-	       !packet->later_fragment;
+	       !packet->fragment;
 }
 
 /* Reads the packet in a tunnel. */

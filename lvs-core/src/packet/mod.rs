@@ -7,6 +7,7 @@ mod buffer;
 pub(crate) mod checksum;
 pub(crate) mod ethernet;
 pub(crate) mod flow;
+pub(crate) mod fragment;
 pub(crate) mod icmp;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;

@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::Planner;
 use super::numbers::Number;
@@ -63,7 +62,7 @@ impl Parts {
         masqueraded.dedup();
         let mut masqueraded_addresses: Vec<_> = masqueraded
             .iter()
-            .map(|(_, address, ..)| *address)
+            .map(|(protocol, address, ..)| (*address, *protocol))
             .collect();
         masqueraded_addresses.sort_unstable();
         masqueraded_addresses.dedup();
@@ -80,7 +79,10 @@ impl Parts {
             .collect();
         tunnels.sort_unstable();
         tunnels.dedup_by_key(|(protocol, address, port, _)| (*protocol, *address, *port));
-        let mut vips: Vec<_> = by_address.iter().map(|(_, address, ..)| *address).collect();
+        let mut vips: Vec<_> = by_address
+            .iter()
+            .map(|(protocol, address, ..)| (*address, *protocol))
+            .collect();
         vips.sort_unstable();
         vips.dedup();
         Snapshot {
@@ -94,8 +96,8 @@ impl Parts {
             masqueraded: EndTable::new(&masqueraded, planner.seed),
             masqueraded_addresses,
             tunnels: EndTable::new(&tunnels, planner.seed),
-            serves_ipv4: vips.iter().any(IpAddr::is_ipv4),
-            serves_ipv6: vips.iter().any(IpAddr::is_ipv6),
+            serves_ipv4: vips.iter().any(|(vip, _)| vip.is_ipv4()),
+            serves_ipv6: vips.iter().any(|(vip, _)| vip.is_ipv6()),
             vips,
             services: self.services,
             real_servers: self.real_servers,

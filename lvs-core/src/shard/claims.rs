@@ -20,19 +20,16 @@ impl Shard<'_> {
         if packet.read(buf, None).is_err() {
             return false;
         }
-        let addresses = &packet.flow.addresses;
         match packet.kind {
             Kind::Tcp { .. } | Kind::Udp => asks_for(&self.snapshot, &packet.flow),
-            Kind::Fragment => {
-                self.snapshot.is_vip(addresses.destination())
-                    || self.snapshot.is_masqueraded_address(addresses.source())
-            }
+            Kind::Fragment => self.snapshot.may_be_of_a_service(&packet.flow),
             Kind::IcmpError => Quote::parse(buf, &packet)
                 .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed())),
         }
     }
 }
 
-fn asks_for(snapshot: &Snapshot, flow: &FlowKey) -> bool {
+/// Whether a flow is one to a service, or from a masqueraded real server's port.
+pub(super) fn asks_for(snapshot: &Snapshot, flow: &FlowKey) -> bool {
     snapshot.service(flow).is_some() || snapshot.is_masqueraded_reply(flow)
 }

@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
+use super::fragments::Fragments;
 use super::schedule::may_begin;
 use crate::config::{Setting, Settings};
 use crate::conn::tcp::TcpState;
@@ -28,6 +29,7 @@ pub(super) struct Step<'s, 'm> {
     pub(super) answers: &'s mut AnswerBudget,
     /// Identification of the last packet put into a tunnel.
     pub(super) outer_id: &'s Cell<u16>,
+    pub(super) fragments: &'s mut Fragments,
 }
 
 impl Step<'_, '_> {
@@ -49,7 +51,7 @@ impl Step<'_, '_> {
                 None => self.unknown(buf, packet),
             },
             Kind::IcmpError => self.icmp_error(buf, packet),
-            Kind::Fragment => self.fragment(packet),
+            Kind::Fragment => Ok(self.fragment(buf, packet)),
         };
         outcome.unwrap_or_else(|stopped| self.stop(buf, packet, stopped))
     }
@@ -146,19 +148,6 @@ impl Step<'_, '_> {
             }
         }
         Verdict::Host
-    }
-
-    /// A fragment: not forwarded, and not the host's if it is a service's.
-    fn fragment(&self, packet: &Packet) -> Result<Verdict, Stopped> {
-        let ours = self.snapshot.is_vip(packet.flow.addresses.destination())
-            || self
-                .snapshot
-                .is_masqueraded_address(packet.flow.addresses.source());
-        if ours {
-            Err(DropReason::Fragment.into())
-        } else {
-            Ok(Verdict::Host)
-        }
     }
 
     /// The shard that owns a client's masqueraded connections, if not this one.

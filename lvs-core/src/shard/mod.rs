@@ -3,6 +3,7 @@
 mod answers;
 mod claims;
 mod decide;
+mod fragments;
 mod icmp_error;
 mod observe;
 mod schedule;
@@ -25,6 +26,7 @@ use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
 use answers::AnswerBudget;
 use decide::Step;
+use fragments::Fragments;
 
 /// One core's share of a director.
 ///
@@ -46,6 +48,7 @@ pub struct Shard<'m> {
     stats: Stats,
     answers: AnswerBudget,
     outer_id: Cell<u16>,
+    fragments: Fragments,
     /// What the passes of a batch hand to one another. Kept, so that no batch
     /// begins with making it.
     ahead: [Ahead; BATCH],
@@ -74,7 +77,8 @@ impl<'m> Shard<'m> {
     /// `limits` are those of the planner that made `snapshot`.
     ///
     /// *Units:* [`Line`]s of 64 bytes; [`memory_for`](Self::memory_for) says how many.
-    /// *Errors:* [`TooLittleMemory`]. *Cost:* the only place a shard allocates.
+    /// *Errors:* [`TooLittleMemory`]. *Cost:* the only place a shard allocates: 48 KiB to tell fragments by,
+    /// and a line for each service and real server of `limits`.
     pub fn new(
         id: ShardId,
         memory: &'m mut [Line],
@@ -94,6 +98,7 @@ impl<'m> Shard<'m> {
             answers: AnswerBudget::default(),
             // Shards begin apart, as they share the paths their tunnels take.
             outer_id: Cell::new(u16::from(id.0) << 8),
+            fragments: Fragments::new(seed),
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -271,6 +276,7 @@ impl<'m> Shard<'m> {
             stats: &mut self.stats,
             answers: &mut self.answers,
             outer_id: &self.outer_id,
+            fragments: &mut self.fragments,
         };
         (step, &self.ahead)
     }

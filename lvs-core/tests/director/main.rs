@@ -20,6 +20,7 @@ mod checksums;
 mod connections;
 mod endings;
 mod forwarding;
+mod fragments;
 mod icmp_errors;
 mod malformed;
 mod not_ours;
@@ -44,6 +45,7 @@ fn table() -> Vec<Scenario> {
         icmp_errors::scenarios(),
         shards::scenarios(),
         malformed::scenarios(),
+        fragments::scenarios(),
     ]
     .concat()
 }

@@ -9,7 +9,7 @@ pub struct SteeringStats {
     pub service: u64,
     /// Steered: from a real server behind masquerading.
     pub real_server: u64,
-    /// Steered: a later fragment, to or from an address with rules.
+    /// Steered: a fragment, to or from an address with rules.
     pub fragment: u64,
     /// Steered: an ICMP error about a packet of a service.
     pub icmp_error: u64,

@@ -36,6 +36,16 @@ fn icmp_errors_about_replies_to_clients() {
                 error(11, &fragment(&reply, 185, &[0; 8])),
                 ICMP_ERROR,
             ),
+            (
+                "about a first fragment",
+                error(11, &fragment(&reply, 0, &reply[20..])),
+                ICMP_ERROR,
+            ),
+            (
+                "about a first fragment of the host's SSH",
+                error(11, &fragment(&ssh, 0, &ssh[20..])),
+                NO_RULE,
+            ),
             ("tagged", tagged(0x8100, error(3, &reply)), ICMP_ERROR),
             ("about the host's SSH", error(3, &ssh), NO_RULE),
             (
