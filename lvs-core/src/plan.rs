@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
+use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey, Thresholds};
 use crate::conn::Lifetimes;
 use crate::loads::Loads;
 use crate::network::Network;
 use crate::packet::Seed;
 use crate::packet::transport::IPIP;
 use crate::paths::PathMtus;
-use crate::sched::Roster;
+use crate::sched::{Member, Roster, Terms};
 use crate::snapshot::{EndTable, PlannedRealServer, PlannedService, Snapshot};
 
 /// How large a director is, fixed for its life.
@@ -158,6 +158,7 @@ impl Planner {
             let slot = take_slot(&mut slots, service.key()).ok_or(PlanError::TooManyServices {
                 limit: self.limits.services,
             })?;
+            let settings = service.settings.over(config.settings());
             let mut listed = Vec::with_capacity(service.real_servers.len());
             for real_server in &service.real_servers {
                 let port = real_server.port_in(&service.key);
@@ -175,7 +176,8 @@ impl Planner {
                         limit: self.limits.real_servers,
                     },
                 )?;
-                listed.push((id, real_server.share()));
+                listed.push(Member::new(id, real_server, &service.key));
+                planned.limits.push((id, real_server.thresholds));
                 planned.add(
                     id,
                     PlannedRealServer {
@@ -192,13 +194,20 @@ impl Planner {
                 .previous
                 .as_ref()
                 .and_then(|previous| previous.roster(service.key()));
+            let terms = Terms {
+                scheduler: service.scheduler,
+                flags: service.flags,
+            };
             planned.services.push(PlannedService {
                 key: service.key(),
-                roster: Roster::new(service.scheduler, before, &listed),
+                roster: Roster::new(terms, before, &listed),
                 masquerades: false,
-                settings: service.settings.over(config.settings()),
+                settings,
                 slot,
             });
+        }
+        for (id, thresholds) in &planned.limits {
+            self.loads.limit(*id, *thresholds);
         }
         self.forget_masquerading(&mut numbers, oldest);
         let ends: Vec<_> = numbers.iter().filter(|n| n.masqueraded.is_some()).collect();
@@ -310,6 +319,7 @@ fn take_slot(slots: &mut [Option<ServiceKey>], key: ServiceKey) -> Option<u32> {
 struct Parts {
     services: Vec<PlannedService>,
     real_servers: Vec<Option<PlannedRealServer>>,
+    limits: Vec<(RealServerId, Thresholds)>,
 }
 
 impl Parts {
@@ -317,6 +327,7 @@ impl Parts {
         Self {
             services: Vec::new(),
             real_servers: alloc::vec![None; numbers],
+            limits: Vec::new(),
         }
     }
 

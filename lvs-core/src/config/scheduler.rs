@@ -20,17 +20,32 @@ pub enum Scheduler {
     SourceHashing,
     /// By the virtual address (`dh`).
     DestinationHashing,
+    /// Whoever would be the least loaded with one more (`sed`).
+    ShortestExpectedDelay,
+    /// Somebody idle, or else as `sed` (`nq`).
+    NeverQueue,
+    /// The heaviest that takes any (`fo`).
+    WeightedFailover,
+    /// The heaviest that is not full (`ovf`).
+    WeightedOverflow,
+    /// The less loaded of two drawn by weight (`twos`).
+    TwoChoices,
 }
 
 impl Scheduler {
     /// Every scheduler there is, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::RoundRobin,
         Self::WeightedRoundRobin,
         Self::LeastConnection,
         Self::WeightedLeastConnection,
         Self::SourceHashing,
         Self::DestinationHashing,
+        Self::ShortestExpectedDelay,
+        Self::NeverQueue,
+        Self::WeightedFailover,
+        Self::WeightedOverflow,
+        Self::TwoChoices,
     ];
 
     /// Its short name, as in ipvsadm.
@@ -43,6 +58,11 @@ impl Scheduler {
             Self::WeightedLeastConnection => "wlc",
             Self::SourceHashing => "sh",
             Self::DestinationHashing => "dh",
+            Self::ShortestExpectedDelay => "sed",
+            Self::NeverQueue => "nq",
+            Self::WeightedFailover => "fo",
+            Self::WeightedOverflow => "ovf",
+            Self::TwoChoices => "twos",
         }
     }
 
