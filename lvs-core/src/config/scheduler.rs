@@ -20,6 +20,8 @@ pub enum Scheduler {
     SourceHashing,
     /// By the virtual address (`dh`).
     DestinationHashing,
+    /// By the client's address, so that few clients move (`mh`).
+    MaglevHashing,
     /// Whoever would be the least loaded with one more (`sed`).
     ShortestExpectedDelay,
     /// Somebody idle, or else as `sed` (`nq`).
@@ -34,13 +36,14 @@ pub enum Scheduler {
 
 impl Scheduler {
     /// Every scheduler there is, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RoundRobin,
         Self::WeightedRoundRobin,
         Self::LeastConnection,
         Self::WeightedLeastConnection,
         Self::SourceHashing,
         Self::DestinationHashing,
+        Self::MaglevHashing,
         Self::ShortestExpectedDelay,
         Self::NeverQueue,
         Self::WeightedFailover,
@@ -58,6 +61,7 @@ impl Scheduler {
             Self::WeightedLeastConnection => "wlc",
             Self::SourceHashing => "sh",
             Self::DestinationHashing => "dh",
+            Self::MaglevHashing => "mh",
             Self::ShortestExpectedDelay => "sed",
             Self::NeverQueue => "nq",
             Self::WeightedFailover => "fo",

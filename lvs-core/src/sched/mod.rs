@@ -18,6 +18,7 @@ mod dh;
 mod fo;
 mod hash;
 mod lc;
+mod mh;
 mod nq;
 mod ovf;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod rr;
 mod sed;
 mod sh;
 mod share;
+mod siphash;
 mod twos;
 mod wlc;
 mod wrr;
@@ -107,6 +109,7 @@ impl State {
             }
             Scheduler::SourceHashing => Turn::SourceHashing(sh::SourceHashing),
             Scheduler::DestinationHashing => Turn::DestinationHashing(dh::DestinationHashing),
+            Scheduler::MaglevHashing => Turn::MaglevHashing(mh::MaglevHashing),
             Scheduler::ShortestExpectedDelay => {
                 Turn::ShortestExpectedDelay(sed::ShortestExpectedDelay)
             }
@@ -137,6 +140,7 @@ impl State {
             Turn::WeightedLeastConnection(rule) => rule.adopt(old, new),
             Turn::SourceHashing(rule) => rule.adopt(old, new),
             Turn::DestinationHashing(rule) => rule.adopt(old, new),
+            Turn::MaglevHashing(rule) => rule.adopt(old, new),
             Turn::ShortestExpectedDelay(rule) => rule.adopt(old, new),
             Turn::NeverQueue(rule) => rule.adopt(old, new),
             Turn::WeightedFailover(rule) => rule.adopt(old, new),
@@ -164,6 +168,7 @@ impl State {
             Turn::WeightedLeastConnection(rule) => rule.pick(roster, arrival, counts),
             Turn::SourceHashing(rule) => rule.pick(roster, arrival, counts),
             Turn::DestinationHashing(rule) => rule.pick(roster, arrival, counts),
+            Turn::MaglevHashing(rule) => rule.pick(roster, arrival, counts),
             Turn::ShortestExpectedDelay(rule) => rule.pick(roster, arrival, counts),
             Turn::NeverQueue(rule) => rule.pick(roster, arrival, counts),
             Turn::WeightedFailover(rule) => rule.pick(roster, arrival, counts),
@@ -182,6 +187,7 @@ enum Turn {
     WeightedLeastConnection(wlc::WeightedLeastConnection),
     SourceHashing(sh::SourceHashing),
     DestinationHashing(dh::DestinationHashing),
+    MaglevHashing(mh::MaglevHashing),
     ShortestExpectedDelay(sed::ShortestExpectedDelay),
     NeverQueue(nq::NeverQueue),
     WeightedFailover(fo::WeightedFailover),

@@ -2,11 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::config::{RealServer, RealServerId, Scheduler, SchedulerFlags, ServiceKey};
 
-use super::{Counts, hash, sh, wrr};
+use super::{Counts, hash, mh, sh, wrr};
 
 /// The real servers of a service, newest first, and what its scheduler works
 /// out of them once.
@@ -51,6 +52,12 @@ impl Roster {
                 _ => wrr::Laps::changed(before, &members),
             }),
             Scheduler::SourceHashing => Prepared::Slots(Box::new(sh::Slots::of(&members))),
+            Scheduler::MaglevHashing => Prepared::Table(match same.map(|it| &it.prepared) {
+                Some(Prepared::Table(table)) if mh::Table::is_kept(before, &members) => {
+                    table.clone()
+                }
+                _ => Arc::new(mh::Table::of(&members)),
+            }),
             _ => Prepared::Nothing,
         };
         Self {
@@ -99,6 +106,14 @@ impl Roster {
     pub(super) fn slots(&self) -> Option<&sh::Slots> {
         match &self.prepared {
             Prepared::Slots(slots) => Some(slots),
+            _ => None,
+        }
+    }
+
+    /// What `mh` needs; `None` for any other scheduler.
+    pub(super) fn table(&self) -> Option<&mh::Table> {
+        match &self.prepared {
+            Prepared::Table(table) => Some(table),
             _ => None,
         }
     }
@@ -151,6 +166,7 @@ enum Prepared {
     Nothing,
     Laps(wrr::Laps),
     Slots(Box<sh::Slots>),
+    Table(Arc<mh::Table>),
 }
 
 /// `real_servers` in list order: those of `before` where they were, the others

@@ -179,7 +179,7 @@ impl Bounds {
 }
 
 /// The greatest common divisor of two numbers; of zero and another, the other.
-fn divisor(mut a: u32, mut b: u32) -> u32 {
+pub(super) fn divisor(mut a: u32, mut b: u32) -> u32 {
     while b != 0 {
         (a, b) = (b, a % b);
     }
