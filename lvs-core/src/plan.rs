@@ -194,10 +194,8 @@ impl Planner {
                 .previous
                 .as_ref()
                 .and_then(|previous| previous.roster(service.key()));
-            let terms = Terms {
-                scheduler: service.scheduler,
-                flags: service.flags,
-            };
+            let shards = usize::from(self.limits.shards.max(1));
+            let terms = Terms::of(service, &settings, shards);
             planned.services.push(PlannedService {
                 key: service.key(),
                 roster: Roster::new(terms, before, &listed),

@@ -16,6 +16,10 @@ pub enum Scheduler {
     /// The least loaded for its weight (`wlc`).
     #[default]
     WeightedLeastConnection,
+    /// By the address asked for, and for a new one the least loaded (`lblc`).
+    LocalityLeastConnection,
+    /// The same with several real servers to an address that needs them (`lblcr`).
+    ReplicatedLocalityLeastConnection,
     /// By the client's address (`sh`).
     SourceHashing,
     /// By the virtual address (`dh`).
@@ -36,11 +40,13 @@ pub enum Scheduler {
 
 impl Scheduler {
     /// Every scheduler there is, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::RoundRobin,
         Self::WeightedRoundRobin,
         Self::LeastConnection,
         Self::WeightedLeastConnection,
+        Self::LocalityLeastConnection,
+        Self::ReplicatedLocalityLeastConnection,
         Self::SourceHashing,
         Self::DestinationHashing,
         Self::MaglevHashing,
@@ -59,6 +65,8 @@ impl Scheduler {
             Self::WeightedRoundRobin => "wrr",
             Self::LeastConnection => "lc",
             Self::WeightedLeastConnection => "wlc",
+            Self::LocalityLeastConnection => "lblc",
+            Self::ReplicatedLocalityLeastConnection => "lblcr",
             Self::SourceHashing => "sh",
             Self::DestinationHashing => "dh",
             Self::MaglevHashing => "mh",

@@ -14,10 +14,15 @@
 //! begins `n` further on, so that the first connections of many shards do not
 //! all fall on one real server. Shard 0 begins where the kernel does.
 
+mod cache;
 mod dh;
 mod fo;
 mod hash;
+mod lblc;
+mod lblcr;
 mod lc;
+mod locality;
+mod memory;
 mod mh;
 mod nq;
 mod ovf;
@@ -30,6 +35,7 @@ mod sh;
 mod share;
 mod siphash;
 mod twos;
+mod upkeep;
 mod wlc;
 mod wrr;
 
@@ -107,6 +113,10 @@ impl State {
             Scheduler::WeightedLeastConnection => {
                 Turn::WeightedLeastConnection(wlc::WeightedLeastConnection)
             }
+            Scheduler::LocalityLeastConnection => Turn::Locality(lblc::Locality::new(shard, seed)),
+            Scheduler::ReplicatedLocalityLeastConnection => {
+                Turn::ReplicatedLocality(lblcr::ReplicatedLocality::new(shard, seed))
+            }
             Scheduler::SourceHashing => Turn::SourceHashing(sh::SourceHashing),
             Scheduler::DestinationHashing => Turn::DestinationHashing(dh::DestinationHashing),
             Scheduler::MaglevHashing => Turn::MaglevHashing(mh::MaglevHashing),
@@ -138,6 +148,8 @@ impl State {
             Turn::WeightedRoundRobin(rule) => rule.adopt(old, new),
             Turn::LeastConnection(rule) => rule.adopt(old, new),
             Turn::WeightedLeastConnection(rule) => rule.adopt(old, new),
+            Turn::Locality(rule) => rule.adopt(old, new),
+            Turn::ReplicatedLocality(rule) => rule.adopt(old, new),
             Turn::SourceHashing(rule) => rule.adopt(old, new),
             Turn::DestinationHashing(rule) => rule.adopt(old, new),
             Turn::MaglevHashing(rule) => rule.adopt(old, new),
@@ -166,6 +178,8 @@ impl State {
             Turn::WeightedRoundRobin(rule) => rule.pick(roster, arrival, counts),
             Turn::LeastConnection(rule) => rule.pick(roster, arrival, counts),
             Turn::WeightedLeastConnection(rule) => rule.pick(roster, arrival, counts),
+            Turn::Locality(rule) => rule.pick(roster, arrival, counts),
+            Turn::ReplicatedLocality(rule) => rule.pick(roster, arrival, counts),
             Turn::SourceHashing(rule) => rule.pick(roster, arrival, counts),
             Turn::DestinationHashing(rule) => rule.pick(roster, arrival, counts),
             Turn::MaglevHashing(rule) => rule.pick(roster, arrival, counts),
@@ -185,6 +199,8 @@ enum Turn {
     WeightedRoundRobin(wrr::WeightedRoundRobin),
     LeastConnection(lc::LeastConnection),
     WeightedLeastConnection(wlc::WeightedLeastConnection),
+    Locality(lblc::Locality),
+    ReplicatedLocality(lblcr::ReplicatedLocality),
     SourceHashing(sh::SourceHashing),
     DestinationHashing(dh::DestinationHashing),
     MaglevHashing(mh::MaglevHashing),

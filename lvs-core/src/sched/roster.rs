@@ -4,9 +4,13 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use crate::config::{RealServer, RealServerId, Scheduler, SchedulerFlags, ServiceKey};
+use crate::config::{
+    RealServer, RealServerId, Scheduler, SchedulerFlags, Service, ServiceKey, Setting, Settings,
+};
 
+use super::locality::Localities;
 use super::{Counts, hash, mh, sh, wrr};
 
 /// The real servers of a service, newest first, and what its scheduler works
@@ -58,6 +62,15 @@ impl Roster {
                 }
                 _ => Arc::new(mh::Table::of(&members)),
             }),
+            Scheduler::LocalityLeastConnection | Scheduler::ReplicatedLocalityLeastConnection => {
+                Prepared::Localities(Localities::of(
+                    same.and_then(Self::localities),
+                    &members,
+                    terms.expiration,
+                    terms.shards,
+                    terms.scheduler == Scheduler::ReplicatedLocalityLeastConnection,
+                ))
+            }
             _ => Prepared::Nothing,
         };
         Self {
@@ -117,6 +130,14 @@ impl Roster {
             _ => None,
         }
     }
+
+    /// What `lblc` and `lblcr` need; `None` for any other scheduler.
+    pub(super) fn localities(&self) -> Option<&Localities> {
+        match &self.prepared {
+            Prepared::Localities(localities) => Some(localities),
+            _ => None,
+        }
+    }
 }
 
 /// What a service asks of its scheduler.
@@ -124,6 +145,28 @@ impl Roster {
 pub(crate) struct Terms {
     pub(crate) scheduler: Scheduler,
     pub(crate) flags: SchedulerFlags,
+    /// How long `lblc` and `lblcr` remember an unused address.
+    pub(crate) expiration: Duration,
+    /// How many shards the director has.
+    pub(crate) shards: usize,
+}
+
+impl Terms {
+    /// The terms of a service by whose `settings` a director of so many shards
+    /// goes.
+    pub(crate) fn of(service: &Service, settings: &Settings, shards: usize) -> Self {
+        let setting = match service.scheduler {
+            Scheduler::ReplicatedLocalityLeastConnection => Setting::LblcrExpiration,
+            _ => Setting::LblcExpiration,
+        };
+        let seconds = u64::try_from(settings.get(setting)).unwrap_or(0);
+        Self {
+            scheduler: service.scheduler,
+            flags: service.flags,
+            expiration: Duration::from_secs(seconds),
+            shards,
+        }
+    }
 }
 
 /// A real server on a roster.
@@ -167,6 +210,7 @@ enum Prepared {
     Laps(wrr::Laps),
     Slots(Box<sh::Slots>),
     Table(Arc<mh::Table>),
+    Localities(Localities),
 }
 
 /// `real_servers` in list order: those of `before` where they were, the others
@@ -227,6 +271,8 @@ pub(super) mod tests {
         Terms {
             scheduler,
             flags: SchedulerFlags::default(),
+            expiration: Duration::from_secs(86_400),
+            shards: 5,
         }
     }
 
