@@ -24,7 +24,6 @@ pub struct Loads {
     /// Of one row, in numbers; a multiple of a cache line, so that two shards
     /// never write to the same one.
     width: usize,
-    shards: usize,
 }
 
 impl Loads {
@@ -38,22 +37,28 @@ impl Loads {
             rows,
             limits,
             width,
-            shards,
         })
     }
 
     /// The load of a real server over all shards.
     fn of(&self, id: RealServerId) -> Load {
-        let mut sum = Load {
-            active: 0,
-            inactive: 0,
-        };
-        for shard in 0..self.shards {
-            let count = self
-                .cell(shard, id)
-                .map_or(0, |cell| cell.load(Ordering::Relaxed));
-            sum.active = sum.active.wrapping_add((count >> 32) as u32);
-            sum.inactive = sum.inactive.wrapping_add(count as u32);
+        let sum = self.column(id);
+        Load {
+            active: (sum >> 32) as u32,
+            inactive: sum as u32,
+        }
+    }
+
+    /// Both counts of a real server summed over all shards, packed as in a cell:
+    /// neither half of any cell is ever below zero.
+    fn column(&self, id: RealServerId) -> u64 {
+        let (mut place, mut sum) = (id.index(), 0u64);
+        if place >= self.width {
+            return 0;
+        }
+        while let Some(cell) = self.rows.get(place) {
+            sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
+            place += self.width;
         }
         sum
     }

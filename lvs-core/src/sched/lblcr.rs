@@ -127,11 +127,7 @@ impl<'r> Set<'r> {
             let Some(member) = self.localities.member(self.members, number) else {
                 return Some(number);
             };
-            let share = Share {
-                overhead: counts.load(member.id).overhead(),
-                weight: member.weight,
-                id: member.id,
-            };
+            let share = Share::of(member, counts.load(member.id).overhead());
             if member.weight > 0 && most.is_none_or(|most| share.compare(&most).is_gt()) {
                 most = Some(share);
             }

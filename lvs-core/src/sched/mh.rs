@@ -80,8 +80,8 @@ impl Table {
     /// Has `members` take turns at the slots.
     ///
     /// *Cost:* for the control side. Each real server goes through its order once
-    /// at most: 4093 steps, and so few only with many real servers. Measured
-    /// below a tenth of a millisecond for ten and a millisecond for a thousand.
+    /// at most, which is 4093 steps; with many, each takes few slots. Measured
+    /// at 0.2 ms for a hundred and for a thousand.
     pub(super) fn of(members: &[Member]) -> Self {
         let mut slots: Box<[u16]> = (0..SLOTS).map(|_| NOBODY).collect();
         let mut orders = orders(members);

@@ -15,7 +15,7 @@
 
 use crate::config::RealServerId;
 
-use super::share::least;
+use super::share::Share;
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -29,12 +29,18 @@ impl Rule for NeverQueue {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let idle = |id| counts.load(id).active == 0;
-        if let Some(member) = roster.available(counts).find(|member| idle(member.id)) {
-            return Some(member.id);
+        let mut least: Option<Share> = None;
+        for member in roster.available(counts) {
+            let load = counts.load(member.id);
+            if load.active == 0 {
+                return Some(member.id);
+            }
+            let share = Share::of(member, load.delay());
+            if least.is_none_or(|least| share.compare(&least).is_lt()) {
+                least = Some(share);
+            }
         }
-        let least = least(roster.available(counts), |id| counts.load(id).delay())?;
-        Some(least.id)
+        least.map(|least| least.id)
     }
 }
 

@@ -25,6 +25,15 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// The share of `member`, which bears this much.
+    pub(super) fn of(member: &Member, overhead: u64) -> Self {
+        Self {
+            overhead,
+            weight: member.weight,
+            id: member.id,
+        }
+    }
+
     /// Compares overhead per weight. The products need up to 72 bits.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let product = |overhead: u64, weight: u32| u128::from(overhead) * u128::from(weight);
@@ -39,11 +48,7 @@ pub(super) fn least<'r>(
     members: impl Iterator<Item = &'r Member>,
     overhead: impl Fn(RealServerId) -> u64,
 ) -> Option<Share> {
-    let shares = members.map(|member| Share {
-        overhead: overhead(member.id),
-        weight: member.weight,
-        id: member.id,
-    });
+    let shares = members.map(|member| Share::of(member, overhead(member.id)));
     // Of several equals, `min_by` gives the first.
     shares.min_by(Share::compare)
 }

@@ -65,11 +65,7 @@ fn drawn<C: Counts>(roster: &Roster, counts: &C, draw: u64) -> Option<Share> {
         rest = rest.saturating_sub(u64::from(member.weight));
         reached
     })?;
-    Some(Share {
-        overhead: counts.load(member.id).overhead(),
-        weight: member.weight,
-        id: member.id,
-    })
+    Some(Share::of(member, counts.load(member.id).overhead()))
 }
 
 #[cfg(test)]
