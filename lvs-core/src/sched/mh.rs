@@ -155,7 +155,7 @@ fn orders(members: &[Member]) -> Vec<Order> {
             place,
             next: hash(FIRST_KEY, member.key) % SLOTS,
             skip: hash(SECOND_KEY, member.key) % (SLOTS - 1) + 1,
-            turns: (member.last_weight / common >> excess).max(1),
+            turns: ((member.last_weight / common) >> excess).max(1),
         })
         .collect()
 }
