@@ -24,7 +24,7 @@ pub(crate) struct Step {
     pub(crate) act: Act,
     /// What came out of the director while it ran.
     pub(crate) out: Vec<Sent>,
-    /// What was printed differed from boot to boot.
+    /// What was printed depends on whom chance chose.
     pub(crate) prints_vary: bool,
 }
 
@@ -87,11 +87,15 @@ pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
 
 fn scenario(value: &Value) -> Scenario {
     let mut steps: Vec<Step> = list(&value["steps"]).iter().map(step).collect();
-    if value["random"].as_bool() == Some(true) {
-        // Chance chose among real servers, which show by the last byte of the
-        // link address; what several boots chose alike, another may not.
-        for sent in steps.iter_mut().flat_map(|step| &mut step.out) {
-            sent.vary.push(5..=5);
+    let random = value["random"].as_bool() == Some(true);
+    for step in &mut steps {
+        step.prints_vary &= random;
+        if random {
+            // Chance chose among real servers, which show by the last byte of the
+            // link address; what several boots chose alike, another may not.
+            for sent in &mut step.out {
+                sent.vary.push(5..=5);
+            }
         }
     }
     Scenario {
