@@ -25,6 +25,7 @@
 //! | `sched/` | who serves a new connection |
 //! | `conn/` | what is remembered of each, and for how long |
 //! | `forward/` | the rewriting of each forwarding method |
+//! | `chance`, `time` | random numbers and moments, both handed in |
 //! | `loads`, `paths` | what shards share: connection counts, learnt MTUs |
 //! | `plan`, `snapshot` | configuration and network, made ready for shards |
 //! | `shard/` | the sentence above, for one core |
@@ -37,6 +38,7 @@
 
 extern crate alloc;
 
+mod chance;
 pub mod config;
 pub mod conn;
 mod forward;

@@ -16,7 +16,7 @@ use crate::loads::Loads;
 use crate::network::Network;
 use crate::packet::Seed;
 use crate::paths::PathMtus;
-use crate::sched::Roster;
+use crate::sched::{Member, Roster, Terms};
 use crate::snapshot::{PlannedRealServer, PlannedService, Snapshot};
 
 /// Makes snapshots, and remembers which number belongs to which real server.
@@ -106,6 +106,9 @@ impl Planner {
             parts,
             ..
         } = draft;
+        for (id, thresholds) in &parts.limits {
+            self.loads.limit(*id, *thresholds);
+        }
         numbers.forget_masquerading(oldest, &self.loads);
         let ends = numbers.masqueraded();
         let snapshot = Arc::new(parts.into_snapshot(self, generation, config, network, &ends));
@@ -131,20 +134,24 @@ impl Planner {
         let slot = take_slot(&mut draft.slots, key).ok_or(PlanError::TooManyServices {
             limit: self.limits.services,
         })?;
+        let settings = service.settings.over(config.settings());
         let mut listed = Vec::with_capacity(service.real_servers.len());
         for real_server in &service.real_servers {
             let id = self.add_real_server(key, real_server, network, draft)?;
-            listed.push((id, real_server.share()));
+            listed.push(Member::new(id, real_server, &key));
+            draft.parts.limits.push((id, real_server.thresholds));
         }
         let before = self
             .previous
             .as_ref()
             .and_then(|previous| previous.roster(key));
+        let shards = usize::from(self.limits.shards.max(1));
+        let terms = Terms::of(service, &settings, shards);
         draft.parts.services.push(PlannedService {
             key,
-            roster: Roster::new(service.scheduler, before, &listed),
+            roster: Roster::new(terms, before, &listed),
             masquerades: false,
-            settings: service.settings.over(config.settings()),
+            settings,
             slot,
         });
         Ok(())

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Planner;
 use super::numbers::Number;
-use crate::config::{Config, ForwardingMethod, RealServerId};
+use crate::config::{Config, ForwardingMethod, RealServerId, Thresholds};
 use crate::conn::Lifetimes;
 use crate::forward::tunnel_key;
 use crate::network::Network;
@@ -15,6 +15,8 @@ use crate::snapshot::{EndTable, PlannedRealServer, PlannedService, Snapshot};
 pub(super) struct Parts {
     pub(super) services: Vec<PlannedService>,
     real_servers: Vec<Option<PlannedRealServer>>,
+    /// The thresholds of each real server, to be in force with the snapshot.
+    pub(super) limits: Vec<(RealServerId, Thresholds)>,
 }
 
 impl Parts {
@@ -22,6 +24,7 @@ impl Parts {
         Self {
             services: Vec::new(),
             real_servers: alloc::vec![None; numbers],
+            limits: Vec::new(),
         }
     }
 

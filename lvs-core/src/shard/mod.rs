@@ -41,6 +41,7 @@ use fragments::Fragments;
 #[derive(Debug)]
 pub struct Shard<'m> {
     id: ShardId,
+    seed: u64,
     table: ConnTable<'m>,
     snapshot: Arc<Snapshot>,
     /// By the slot that stays with a service over generations.
@@ -86,19 +87,20 @@ impl<'m> Shard<'m> {
         snapshot: Arc<Snapshot>,
     ) -> Result<Self, TooLittleMemory> {
         // Each shard hashes by another seed, so that no set of flows is bad for all.
-        let seed = Seed::new(limits.seed ^ (u64::from(id.0) << 56));
-        let table = ConnTable::new(memory, seed).ok_or(TooLittleMemory {
+        let seed = limits.seed ^ (u64::from(id.0) << 56);
+        let table = ConnTable::new(memory, Seed::new(seed)).ok_or(TooLittleMemory {
             least: lines_for(1),
         })?;
         let mut shard = Self {
             id,
+            seed,
             table,
             schedulers: alloc::vec![None; limits.services],
             stats: Stats::new(limits.real_servers),
             answers: AnswerBudget::default(),
             // Shards begin apart, as they share the paths their tunnels take.
             outer_id: Cell::new(u16::from(id.0) << 8),
-            fragments: Fragments::new(seed),
+            fragments: Fragments::new(Seed::new(seed)),
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -185,8 +187,7 @@ impl<'m> Shard<'m> {
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
         let (loads, id) = (&self.snapshot.loads, self.id.index());
         let ended = self.table.expire(now.tick(), budget, |entry| {
-            let active = i32::from(entry.has(ACTIVE));
-            loads.add(id, entry.real_server(), -active, active - 1);
+            loads.ended(id, entry.real_server(), entry.has(ACTIVE));
         });
         self.stats.closed += ended as u64;
         ended
@@ -248,7 +249,8 @@ impl<'m> Shard<'m> {
                 .map(|before| &before.roster);
             let scheduler = service.roster.scheduler();
             if before.is_none_or(|before| before.scheduler() != scheduler) {
-                *state = Some(sched::State::new(scheduler, self.id.index()));
+                let seed = self.seed ^ u64::from(service.slot);
+                *state = Some(sched::State::new(scheduler, self.id.index(), seed));
             }
             if let Some(state) = state {
                 state.adopt(before, &service.roster);

@@ -54,11 +54,8 @@ impl Step<'_, '_> {
     /// Ends a connection before its time.
     pub(super) fn end(&mut self, at: u32) {
         if let Some(entry) = self.table.entry(at) {
-            let active = i32::from(entry.has(ACTIVE));
-            let id = entry.real_server();
-            self.snapshot
-                .loads
-                .add(self.id.index(), id, -active, active - 1);
+            let (id, active) = (entry.real_server(), entry.has(ACTIVE));
+            self.snapshot.loads.ended(self.id.index(), id, active);
             self.stats.closed += 1;
         }
         self.table.remove(at);

@@ -44,14 +44,15 @@ impl Step<'_, '_> {
             client,
             client_port,
             vip,
+            now: self.now,
         };
-        let loads = &self.snapshot.loads;
+        let loads = &*self.snapshot.loads;
         let refused = Stopped::Answered(Answer::PortUnreachable, DropReason::NoRealServer);
         let id = self
             .schedulers
             .get_mut(service.slot as usize)
             .and_then(Option::as_mut)
-            .and_then(|state| state.pick(&service.roster, &arrival, |id| loads.of(id)))
+            .and_then(|state| state.pick(&service.roster, &arrival, loads))
             .ok_or(refused)?;
         let planned = self
             .snapshot
@@ -67,7 +68,7 @@ impl Step<'_, '_> {
         let now = self.now.tick();
         let deadline = now.after(self.lifetime(packet, TcpState::None));
         let at = self.table.insert(&new, deadline, now)?;
-        self.snapshot.loads.add(self.id.index(), id, 0, 1);
+        loads.begun(self.id.index(), id);
         Ok((at, id))
     }
 }

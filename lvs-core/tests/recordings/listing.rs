@@ -180,7 +180,12 @@ fn rows(
     director: &Director<'_>,
     column: fn(ForwardingMethod) -> Option<String>,
 ) -> Vec<String> {
-    let name = format!("{} {}", service.key, service.scheduler.name());
+    let name = format!(
+        "{} {}{}",
+        service.key,
+        service.scheduler.name(),
+        flags(service)
+    );
     let snapshot = director.shard.snapshot();
     let ids = snapshot
         .real_servers()
@@ -203,6 +208,24 @@ fn rows(
         format!("{name} -> {end} {method} {weight} {active} {inactive}")
     });
     std::iter::once(name.clone()).chain(real_servers).collect()
+}
+
+/// The switches of a service's scheduler, after a space if there are any.
+fn flags(service: &Service) -> String {
+    let names = match service.scheduler.name() {
+        "sh" => ["sh-fallback", "sh-port", "flag-3"],
+        "mh" => ["mh-fallback", "mh-port", "flag-3"],
+        _ => ["flag-1", "flag-2", "flag-3"],
+    };
+    let flags = service.flags;
+    let on = names
+        .iter()
+        .zip([flags.fallback, flags.port, flags.third])
+        .filter_map(|(name, on)| on.then_some(*name));
+    match on.collect::<Vec<_>>().join(",") {
+        none if none.is_empty() => none,
+        some => format!(" ({some})"),
+    }
 }
 
 /// Two of the director's ticks and one of the kernel's, rounded up.

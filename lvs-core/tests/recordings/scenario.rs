@@ -24,6 +24,8 @@ pub(crate) struct Step {
     pub(crate) act: Act,
     /// What came out of the director while it ran.
     pub(crate) out: Vec<Sent>,
+    /// What was printed depends on whom chance chose.
+    pub(crate) prints_vary: bool,
 }
 
 /// What is done in a step.
@@ -84,11 +86,23 @@ pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
 }
 
 fn scenario(value: &Value) -> Scenario {
+    let mut steps: Vec<Step> = list(&value["steps"]).iter().map(step).collect();
+    let random = value["random"].as_bool() == Some(true);
+    for step in &mut steps {
+        step.prints_vary &= random;
+        if random {
+            // Chance chose among real servers, which show by the last byte of the
+            // link address; what several boots chose alike, another may not.
+            for sent in &mut step.out {
+                sent.vary.push(5..=5);
+            }
+        }
+    }
     Scenario {
         name: text(&value["name"]),
         sysctls: settings(&value["sysctl"]),
         setup: list(&value["setup"]).iter().map(text).collect(),
-        steps: list(&value["steps"]).iter().map(step).collect(),
+        steps,
     }
 }
 
@@ -125,6 +139,7 @@ fn step(value: &Value) -> Step {
         at: value["t"].as_f64().unwrap(),
         act,
         out: list(&value["out"]).iter().map(sent).collect(),
+        prints_vary: list(&value["varies"]).iter().any(|field| field == "stdout"),
     }
 }
 
