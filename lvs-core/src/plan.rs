@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
 use crate::conn::Lifetimes;
 use crate::loads::Loads;
+use crate::memory::Memory;
 use crate::network::Network;
 use crate::packet::Seed;
 use crate::packet::transport::IPIP;
@@ -83,6 +84,7 @@ pub struct Planner {
     seed: Seed,
     loads: Arc<Loads>,
     paths: Arc<PathMtus>,
+    memory: Arc<Memory>,
     numbers: Vec<Number>,
     slots: Vec<Option<ServiceKey>>,
     previous: Option<Arc<Snapshot>>,
@@ -113,6 +115,7 @@ impl Planner {
             limits,
             seed: Seed::new(limits.seed),
             paths: PathMtus::new(limits.real_servers),
+            memory: Memory::plenty(),
             loads: Loads::new(usize::from(limits.shards.max(1)), limits.real_servers),
             numbers: Vec::new(),
             slots: alloc::vec![None; limits.services],
@@ -125,6 +128,12 @@ impl Planner {
     #[must_use]
     pub const fn loads(&self) -> &Arc<Loads> {
         &self.loads
+    }
+
+    /// The host's free memory, which the caller tells all shards by.
+    #[must_use]
+    pub const fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// The limits it was made with.
@@ -378,6 +387,7 @@ impl Parts {
             network: network.clone(),
             loads: planner.loads.clone(),
             paths: planner.paths.clone(),
+            memory: planner.memory.clone(),
             lifetimes: Lifetimes::new(&config.timeouts()),
             by_address: EndTable::new(&by_address, planner.seed),
             masqueraded: EndTable::new(&masqueraded, planner.seed),

@@ -175,6 +175,14 @@ pub const fn next(state: TcpState, event: Event, view: View) -> TcpState {
     TcpState::from_bits((row >> (4 * event as u32)) as u8)
 }
 
+/// The same while clients are distrusted (`secure_tcp`): no connection is made
+/// before the real server confirmed it, as far as it is seen.
+#[must_use]
+pub const fn next_distrusting(state: TcpState, event: Event, view: View) -> TcpState {
+    let row = DISTRUSTING[view as usize & 3][state as usize & 15];
+    TcpState::from_bits((row >> (4 * event as u32)) as u8)
+}
+
 /// How long a connection in `state` is kept after its last packet.
 #[must_use]
 pub const fn timeout(state: TcpState, timeouts: &Timeouts) -> Duration {
@@ -210,8 +218,9 @@ mod short {
     pub(super) const CW: TcpState = CloseWait;
     pub(super) const LA: TcpState = LastAck;
     pub(super) const LI: TcpState = Listen;
+    pub(super) const SA: TcpState = SynAck;
 }
-use short::{CL, CW, ES, FW, LA, LI, NO, SR, SS, TW};
+use short::{CL, CW, ES, FW, LA, LI, NO, SA, SR, SS, TW};
 
 const INPUT: Table = [
     // SYN FIN ACK RST
@@ -248,6 +257,36 @@ const INPUT_ONLY: Table = {
     let mut table = INPUT;
     table[TcpState::Established as usize][Event::Fin as usize] = FW;
     table[TcpState::FinWait as usize][Event::Fin as usize] = FW;
+    table[TcpState::SynAck as usize][Event::Reset as usize] = CL;
+    table
+};
+
+/// As `INPUT`, but a client's ACK makes no connection.
+const INPUT_DISTRUSTING: Table = {
+    let mut table = INPUT;
+    table[TcpState::SynReceived as usize][Event::Ack as usize] = SR;
+    table[TcpState::SynAck as usize] = [SA, SA, SA, CL];
+    table
+};
+
+/// As `OUTPUT`, but a real server's SYN is told from a client's.
+const OUTPUT_DISTRUSTING: Table = {
+    let mut table = OUTPUT;
+    table[TcpState::SynReceived as usize][Event::Syn as usize] = SA;
+    table[TcpState::SynAck as usize][Event::Syn as usize] = SA;
+    table
+};
+
+/// As `INPUT_ONLY`, but what a SYN begins is kept as long as one confirmed.
+const INPUT_ONLY_DISTRUSTING: Table = {
+    let mut table = INPUT_ONLY;
+    let mut state = 0;
+    while state < table.len() {
+        if !matches!(table[state][Event::Syn as usize], ES) && state != SR as usize {
+            table[state][Event::Syn as usize] = SA;
+        }
+        state += 1;
+    }
     table
 };
 
@@ -257,6 +296,13 @@ static PACKED: [[u32; 16]; 4] = [
     packed(&INPUT),
     packed(&OUTPUT),
     packed(&INPUT_ONLY),
+    packed(&[[NO; 4]; 11]),
+];
+
+static DISTRUSTING: [[u32; 16]; 4] = [
+    packed(&INPUT_DISTRUSTING),
+    packed(&OUTPUT_DISTRUSTING),
+    packed(&INPUT_ONLY_DISTRUSTING),
     packed(&[[NO; 4]; 11]),
 ];
 

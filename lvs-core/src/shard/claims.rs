@@ -22,7 +22,9 @@ impl Shard<'_> {
         }
         let addresses = &packet.flow.addresses;
         match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp => asks_for(&self.snapshot, &packet.flow),
+            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
+                asks_for(&self.snapshot, &packet.flow)
+            }
             Kind::Fragment => {
                 self.snapshot.is_vip(addresses.destination())
                     || self.snapshot.is_masqueraded_address(addresses.source())

@@ -3,14 +3,18 @@
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
+use super::defence::Defence;
+use super::observe::is_one_sided;
 use super::schedule::may_begin;
-use crate::config::{Setting, Settings};
+use crate::config::Setting;
+use crate::conn::sctp::SctpState;
 use crate::conn::tcp::TcpState;
-use crate::conn::{ConnTable, Direction, Method};
-use crate::forward::{self, Stopped};
+use crate::conn::{ConnTable, Direction, Entry, Method, State};
+use crate::forward::{self, Answer, Stopped};
+use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
-use crate::snapshot::{ShardId, Snapshot};
+use crate::snapshot::{PlannedRealServer, ShardId, Snapshot};
 use crate::stats::Stats;
 use crate::steer;
 use crate::time::Instant;
@@ -25,6 +29,7 @@ pub(super) struct Step<'s, 'm> {
     pub(super) schedulers: &'s mut [Option<sched::State>],
     pub(super) stats: &'s mut Stats,
     pub(super) answers: &'s mut AnswerBudget,
+    pub(super) defence: &'s mut Defence,
 }
 
 impl Step<'_, '_> {
@@ -41,10 +46,12 @@ impl Step<'_, '_> {
             return Verdict::Host;
         }
         let outcome = match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp => match self.table.find(&packet.flow, hash, guess) {
-                Some((at, direction)) => self.established(buf, packet, at, direction),
-                None => self.unknown(buf, packet),
-            },
+            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
+                match self.table.find(&packet.flow, hash, guess) {
+                    Some((at, direction)) => self.established(buf, packet, at, direction),
+                    None => self.unknown(buf, packet),
+                }
+            }
             Kind::IcmpError => self.icmp_error(buf, packet),
             Kind::Fragment => self.fragment(packet),
         };
@@ -65,13 +72,13 @@ impl Step<'_, '_> {
         let id = entry.real_server();
         match direction {
             Direction::Request => {
-                let (snapshot, state) = (self.snapshot, entry.tcp_state());
-                let planned = snapshot.real_server(id);
-                if opens(packet) && begins_again(state, snapshot.settings_of(planned)) {
+                let Some(planned) = self.snapshot.real_server(id) else {
+                    return self.without_real_server(buf, packet, at);
+                };
+                if opens(packet) && self.begins_again(entry, planned) {
                     self.end(at);
                     return self.unknown(buf, packet);
                 }
-                let planned = planned.ok_or(DropReason::RealServerGone)?;
                 let (port, method) = (entry.real_server_port(), entry.method());
                 self.observe(at, id, packet, direction);
                 match self.to_real_server(id, planned, port, method)? {
@@ -90,11 +97,45 @@ impl Step<'_, '_> {
         }
     }
 
+    /// A client's packet of a connection whose real server has been removed.
+    fn without_real_server(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        at: u32,
+    ) -> Result<Verdict, Stopped> {
+        let settings = self.snapshot.config.settings();
+        if !settings.is_on(Setting::ExpireNodestConn) {
+            return Err(DropReason::RealServerGone.into());
+        }
+        self.end(at);
+        self.unknown(buf, packet)
+    }
+
+    /// Whether a new connection takes the place of this one, which has ended but
+    /// is still remembered, or whose real server takes no new ones.
+    fn begins_again(&self, entry: Entry<'_>, planned: &PlannedRealServer) -> bool {
+        let settings = self.snapshot.settings_of(Some(planned));
+        let id = entry.real_server();
+        if settings.is_on(Setting::ExpireNodestConn) && self.snapshot.is_quiescent(id, planned) {
+            return true;
+        }
+        let mode = settings.get(Setting::ConnReuseMode);
+        let has_ended = match State::of(entry.protocol(), entry.state_bits()) {
+            State::Tcp(TcpState::TimeWait | TcpState::Close) | State::Sctp(SctpState::Closed) => {
+                true
+            }
+            State::Tcp(TcpState::FinWait) => mode & 2 != 0 && is_one_sided(entry),
+            _ => false,
+        };
+        mode != 0 && has_ended
+    }
+
     /// A packet of no connection of this shard.
     fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
         let Some((_, service)) = snapshot.service(&packet.flow) else {
-            return Ok(self.outside_services(packet));
+            return self.outside_services(buf, packet);
         };
         if service.masquerades
             && let Some(owner) = self.elsewhere(packet.flow.source())
@@ -107,7 +148,7 @@ impl Step<'_, '_> {
         if !self.can_be_client(packet.flow.addresses.source()) {
             return Err(DropReason::BadSource.into());
         }
-        let (at, id) = self.schedule(packet, service)?;
+        let (at, id) = self.schedule(&packet.flow, service)?;
         if let Some(mut entry) = self.table.entry_mut(at) {
             entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
         }
@@ -121,13 +162,26 @@ impl Step<'_, '_> {
     }
 
     /// A packet to no service: perhaps a reply that passes the director.
-    fn outside_services(&mut self, packet: &Packet) -> Verdict {
+    fn outside_services(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+    ) -> Result<Verdict, Stopped> {
         let flow = &packet.flow;
         let snapshot = self.snapshot;
-        if snapshot.is_masqueraded_reply(flow)
-            && let Some(owner) = self.elsewhere(flow.destination())
-        {
-            return Verdict::Handoff(owner);
+        if snapshot.is_masqueraded_reply(flow) {
+            if let Some(owner) = self.elsewhere(flow.destination()) {
+                return Ok(Verdict::Handoff(owner));
+            }
+            let refused = snapshot.config.settings().is_on(Setting::NatIcmpSend);
+            if refused && !breaks_off(packet) && packet.ttl > 1 {
+                // The kernel refuses what it was about to route.
+                forward::take_ttl(buf, packet)?;
+                return Err(Stopped::Answered(
+                    Answer::PortUnreachable,
+                    DropReason::NoConnection,
+                ));
+            }
         }
         // A real server reached by direct routing or a tunnel replies as the
         // service itself. The host routes that; the connection takes note.
@@ -142,7 +196,7 @@ impl Step<'_, '_> {
                 self.observe(at, id, packet, Direction::Reply);
             }
         }
-        Verdict::Host
+        Ok(Verdict::Host)
     }
 
     /// A fragment: not forwarded, and not the host's if it is a service's.
@@ -166,15 +220,22 @@ impl Step<'_, '_> {
 }
 
 /// Whether a packet asks for a new connection.
-const fn opens(packet: &Packet) -> bool {
-    matches!(packet.kind, Kind::Tcp { flags } if flags & SYN != 0 && flags & RST == 0)
+pub(super) const fn opens(packet: &Packet) -> bool {
+    match packet.kind {
+        Kind::Tcp { flags } => flags & SYN != 0 && flags & RST == 0,
+        Kind::Sctp { chunk } => chunk == INIT,
+        _ => false,
+    }
 }
 
-/// Whether a new connection takes the place of one in this state, which has
-/// ended but is still remembered.
-const fn begins_again(state: TcpState, settings: &Settings) -> bool {
-    settings.is_on(Setting::ConnReuseMode) && matches!(state, TcpState::TimeWait | TcpState::Close)
+/// Whether a packet breaks its connection off.
+pub(super) const fn breaks_off(packet: &Packet) -> bool {
+    match packet.kind {
+        Kind::Tcp { flags } => flags & RST != 0,
+        Kind::Sctp { chunk } => chunk == ABORT,
+        _ => false,
+    }
 }
 
-pub(super) const SYN: u8 = 0x02;
-pub(super) const RST: u8 = 0x04;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;

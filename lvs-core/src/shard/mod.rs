@@ -3,6 +3,7 @@
 mod answers;
 mod claims;
 mod decide;
+mod defence;
 mod icmp_error;
 mod observe;
 mod schedule;
@@ -25,6 +26,7 @@ use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
 use answers::AnswerBudget;
 use decide::Step;
+use defence::Defence;
 
 /// One core's share of a director.
 ///
@@ -45,6 +47,7 @@ pub struct Shard<'m> {
     schedulers: Vec<Option<sched::State>>,
     stats: Stats,
     answers: AnswerBudget,
+    defence: Defence,
     /// What the passes of a batch hand to one another. Kept, so that no batch
     /// begins with making it.
     ahead: [Ahead; BATCH],
@@ -91,6 +94,7 @@ impl<'m> Shard<'m> {
             schedulers: alloc::vec![None; limits.services],
             stats: Stats::new(limits.real_servers),
             answers: AnswerBudget::default(),
+            defence: Defence::new(limits.seed ^ u64::from(id.0)),
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -173,7 +177,8 @@ impl<'m> Shard<'m> {
     }
 
     /// Ends connections whose time has come, in at most `budget` steps, and
-    /// returns how many.
+    /// returns how many. Those a defence gives up (`drop_entry`) end here too, in
+    /// as many steps again, and are not among them.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
         let (loads, id) = (&self.snapshot.loads, self.id.index());
         let ended = self.table.expire(now.tick(), budget, |entry| {
@@ -181,6 +186,7 @@ impl<'m> Shard<'m> {
             loads.add(id, entry.real_server(), -active, active - 1);
         });
         self.stats.closed += ended as u64;
+        self.defend(now, budget);
         ended
     }
 
@@ -258,6 +264,7 @@ impl<'m> Shard<'m> {
             schedulers: &mut self.schedulers,
             stats: &mut self.stats,
             answers: &mut self.answers,
+            defence: &mut self.defence,
         };
         (step, &self.ahead)
     }
@@ -276,8 +283,8 @@ pub struct Connection {
     pub port: u16,
     /// How packets reach it.
     pub method: crate::conn::Method,
-    /// The state, for TCP.
-    pub tcp_state: Option<crate::conn::tcp::TcpState>,
+    /// What is believed of it.
+    pub state: crate::conn::State,
     /// Whether it counts as active.
     pub active: bool,
     /// Packets from the client so far.
@@ -296,8 +303,7 @@ impl Connection {
             address: entry.real_server_address(),
             port: entry.real_server_port(),
             method: entry.method(),
-            tcp_state: (entry.protocol() == crate::packet::transport::TCP)
-                .then(|| entry.tcp_state()),
+            state: crate::conn::State::of(entry.protocol(), entry.state_bits()),
             active: entry.has(ACTIVE),
             packets: entry.packets(),
             remaining: crate::time::span(ticks),
