@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lvs_core::config::{Config, RealServer, Scheduler, Service, Timeouts};
+use lvs_core::config::{Config, Protocol, RealServer, Scheduler, Service, Timeouts};
 use lvs_io::{Options, WantedMode};
 
 use super::{DirectorSettings, Settings};
@@ -50,6 +50,23 @@ fn the_example_says_what_it_looks_like() {
         names: BTreeMap::from(names),
     };
     assert_eq!(read, Ok(expected));
+}
+
+#[test]
+fn every_protocol_has_a_name() {
+    for (name, protocol) in [
+        ("tcp", Protocol::Tcp),
+        ("udp", Protocol::Udp),
+        ("sctp", Protocol::Sctp),
+    ] {
+        let text = format!(
+            "director.interfaces = ['a']\n[[service]]\n\
+             address = '192.0.2.10:2905'\nprotocol = '{name}'\n"
+        );
+        let read = Settings::parse("lvs.toml", &text).unwrap();
+        let key = read.config.services()[0].key();
+        assert_eq!(key.protocol(), Some(protocol));
+    }
 }
 
 #[test]
