@@ -19,6 +19,7 @@ use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
 use super::idle::Idle;
 use super::mailbox::{self, Inbox};
+use super::memory::Watch;
 use super::worker::Worker;
 use super::{Director, DirectorError, DirectorOptions};
 
@@ -200,15 +201,15 @@ fn drain(worker: &mut Worker<'_>) {
     worker.publish();
 }
 
-/// Takes in the host's changes as they come.
+/// Takes in the host's changes as they come, and how much memory it has left.
 fn follow(events: &OwnedFd, control: &Mutex<Control>, stop: &AtomicBool) {
+    let lock = || control.lock().unwrap_or_else(PoisonError::into_inner);
+    let (memory, mut watch) = (lock().planner.memory().clone(), Watch::default());
     while !stop.load(Ordering::Relaxed) {
+        watch.tell(&memory);
         let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(FOLLOWING));
-        let outcome = control
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .follow();
+        let outcome = lock().follow();
         if let Err(error) = outcome {
             tracing::warn!("following the host's routes and neighbours: {error}");
             thread::sleep(Duration::from_millis(u64::from(FOLLOWING)));
