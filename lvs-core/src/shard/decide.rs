@@ -72,13 +72,14 @@ impl Step<'_, '_> {
         let id = entry.real_server();
         match direction {
             Direction::Request => {
-                let Some(planned) = self.snapshot.real_server(id) else {
-                    return self.without_real_server(buf, packet, at);
-                };
+                let planned = self.snapshot.real_server(id);
                 if opens(packet) && self.begins_again(entry, planned) {
                     self.end(at);
                     return self.unknown(buf, packet);
                 }
+                let Some(planned) = planned else {
+                    return self.without_real_server(buf, packet, at);
+                };
                 let (port, method) = (entry.real_server_port(), entry.method());
                 self.observe(at, id, packet, direction);
                 match self.to_real_server(id, planned, port, method)? {
@@ -114,10 +115,10 @@ impl Step<'_, '_> {
 
     /// Whether a new connection takes the place of this one, which has ended but
     /// is still remembered, or whose real server takes no new ones.
-    fn begins_again(&self, entry: Entry<'_>, planned: &PlannedRealServer) -> bool {
-        let settings = self.snapshot.settings_of(Some(planned));
-        let id = entry.real_server();
-        if settings.is_on(Setting::ExpireNodestConn) && self.snapshot.is_quiescent(id, planned) {
+    fn begins_again(&self, entry: Entry<'_>, planned: Option<&PlannedRealServer>) -> bool {
+        let settings = self.snapshot.settings_of(planned);
+        let quiescent = |it| self.snapshot.is_quiescent(entry.real_server(), it);
+        if settings.is_on(Setting::ExpireNodestConn) && planned.is_some_and(quiescent) {
             return true;
         }
         let mode = settings.get(Setting::ConnReuseMode);
