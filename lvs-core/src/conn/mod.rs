@@ -9,6 +9,7 @@ mod entry;
 mod index;
 mod lifetimes;
 pub mod sctp;
+pub mod secure_tcp;
 mod state;
 mod table;
 pub mod tcp;

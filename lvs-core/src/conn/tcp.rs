@@ -175,14 +175,6 @@ pub const fn next(state: TcpState, event: Event, view: View) -> TcpState {
     TcpState::from_bits((row >> (4 * event as u32)) as u8)
 }
 
-/// The same while clients are distrusted (`secure_tcp`): no connection is made
-/// before the real server confirmed it, as far as it is seen.
-#[must_use]
-pub const fn next_distrusting(state: TcpState, event: Event, view: View) -> TcpState {
-    let row = DISTRUSTING[view as usize & 3][state as usize & 15];
-    TcpState::from_bits((row >> (4 * event as u32)) as u8)
-}
-
 /// How long a connection in `state` is kept after its last packet.
 #[must_use]
 pub const fn timeout(state: TcpState, timeouts: &Timeouts) -> Duration {
@@ -203,24 +195,24 @@ const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
 /// A table by state; the columns are SYN, FIN, ACK, RST.
-type Table = [[TcpState; 4]; 11];
+pub(super) type Table = [[TcpState; 4]; 11];
 
 /// The states under names short enough for a table.
-mod short {
+pub(super) mod short {
     use super::TcpState::{self, *};
-    pub(super) const NO: TcpState = None;
-    pub(super) const ES: TcpState = Established;
-    pub(super) const SS: TcpState = SynSent;
-    pub(super) const SR: TcpState = SynReceived;
-    pub(super) const FW: TcpState = FinWait;
-    pub(super) const TW: TcpState = TimeWait;
-    pub(super) const CL: TcpState = Close;
-    pub(super) const CW: TcpState = CloseWait;
-    pub(super) const LA: TcpState = LastAck;
-    pub(super) const LI: TcpState = Listen;
-    pub(super) const SA: TcpState = SynAck;
+    pub(in super::super) const NO: TcpState = None;
+    pub(in super::super) const ES: TcpState = Established;
+    pub(in super::super) const SS: TcpState = SynSent;
+    pub(in super::super) const SR: TcpState = SynReceived;
+    pub(in super::super) const FW: TcpState = FinWait;
+    pub(in super::super) const TW: TcpState = TimeWait;
+    pub(in super::super) const CL: TcpState = Close;
+    pub(in super::super) const CW: TcpState = CloseWait;
+    pub(in super::super) const LA: TcpState = LastAck;
+    pub(in super::super) const LI: TcpState = Listen;
+    pub(in super::super) const SA: TcpState = SynAck;
 }
-use short::{CL, CW, ES, FW, LA, LI, NO, SA, SR, SS, TW};
+use short::{CL, CW, ES, FW, LA, LI, NO, SR, SS, TW};
 
 const INPUT: Table = [
     // SYN FIN ACK RST
@@ -261,35 +253,6 @@ const INPUT_ONLY: Table = {
     table
 };
 
-/// As `INPUT`, but a client's ACK makes no connection.
-const INPUT_DISTRUSTING: Table = {
-    let mut table = INPUT;
-    table[TcpState::SynReceived as usize][Event::Ack as usize] = SR;
-    table[TcpState::SynAck as usize] = [SA, SA, SA, CL];
-    table
-};
-
-/// As `OUTPUT`, but a real server's SYN is told from a client's.
-const OUTPUT_DISTRUSTING: Table = {
-    let mut table = OUTPUT;
-    table[TcpState::SynReceived as usize][Event::Syn as usize] = SA;
-    table[TcpState::SynAck as usize][Event::Syn as usize] = SA;
-    table
-};
-
-/// As `INPUT_ONLY`, but what a SYN begins is kept as long as one confirmed.
-const INPUT_ONLY_DISTRUSTING: Table = {
-    let mut table = INPUT_ONLY;
-    let mut state = 0;
-    while state < table.len() {
-        if !matches!(table[state][Event::Syn as usize], ES) && state != SR as usize {
-            table[state][Event::Syn as usize] = SA;
-        }
-        state += 1;
-    }
-    table
-};
-
 /// The three tables by [`View`]; a row has a nibble for each [`Event`]. The
 /// fourth is never reached.
 static PACKED: [[u32; 16]; 4] = [
@@ -299,14 +262,8 @@ static PACKED: [[u32; 16]; 4] = [
     packed(&[[NO; 4]; 11]),
 ];
 
-static DISTRUSTING: [[u32; 16]; 4] = [
-    packed(&INPUT_DISTRUSTING),
-    packed(&OUTPUT_DISTRUSTING),
-    packed(&INPUT_ONLY_DISTRUSTING),
-    packed(&[[NO; 4]; 11]),
-];
-
-const fn packed(table: &Table) -> [u32; 16] {
+/// The rows of a table, a nibble for each [`Event`].
+pub(super) const fn packed(table: &Table) -> [u32; 16] {
     let mut rows = [0; 16];
     let mut state = 0;
     while state < table.len() {

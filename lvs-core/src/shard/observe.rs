@@ -2,9 +2,9 @@
 
 use super::decide::Step;
 use crate::config::RealServerId;
-use crate::conn::sctp;
 use crate::conn::tcp::{self, Event, TcpState, View};
 use crate::conn::{ACTIVE, Direction, Entry, Method, OUTPUT_SEEN};
+use crate::conn::{sctp, secure_tcp};
 use crate::packet::{Kind, Packet};
 
 impl Step<'_, '_> {
@@ -33,7 +33,7 @@ impl Step<'_, '_> {
                 let distrusts = state != TcpState::Established && defence.distrusts(snapshot, id);
                 let (event, view) = (Event::of(flags), view(entry.entry(), direction));
                 let next = if distrusts {
-                    tcp::next_distrusting(state, event, view)
+                    secure_tcp::next(state, event, view)
                 } else {
                     tcp::next(state, event, view)
                 };
