@@ -4,7 +4,10 @@
 //! |---|---|
 //! | `est_cpulist` | processors and ranges: `0-3,8`; nothing for none |
 //! | `sync_threshold` | two numbers, read with a tab between: threshold and period |
-//! | all others | one number |
+//! | all others | one number, decimal, `0x` hexadecimal or `0` octal |
+//!
+//! Words after those a setting takes are not looked at, and an empty text
+//! changes nothing.
 //!
 //! *Source:* the behaviour of `ip_vs_ctl.c`, Linux 6.12.
 
@@ -64,6 +67,9 @@ impl Draft {
     ///
     /// *Errors:* [`SysctlError`]; nothing has changed.
     pub fn set_sysctl(&mut self, name: &str, text: &str, cpus: u16) -> Result<(), SysctlError> {
+        if text.is_empty() {
+            return self.sysctl(name).map(|_| ()).ok_or(SysctlError::Unknown);
+        }
         if name == EST_CPULIST {
             self.estimation_cpus = CpuList::parse(text, cpus)?;
             return Ok(());
@@ -71,7 +77,7 @@ impl Draft {
         let setting = named(name).ok_or(SysctlError::Unknown)?;
         let mut words = text.split_whitespace();
         let mut number = || match words.next() {
-            Some(word) => word.parse().map(Some).map_err(|_| SysctlError::Invalid),
+            Some(word) => read(word).map(Some).ok_or(SysctlError::Invalid),
             None => Ok(None),
         };
         let first = number()?.ok_or(SysctlError::Invalid)?;
@@ -93,6 +99,25 @@ impl Draft {
         self.settings = settings;
         Ok(())
     }
+}
+
+/// A number as the kernel reads it.
+fn read(word: &str) -> Option<i32> {
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, word),
+    };
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let number = if let Some(digits) = digits.strip_prefix("0x") {
+        i64::from_str_radix(digits, 16)
+    } else if digits.starts_with('0') {
+        i64::from_str_radix(digits, 8)
+    } else {
+        digits.parse()
+    };
+    i32::try_from(sign * number.ok()?).ok()
 }
 
 /// The setting of this name; the second half of a pair has none of its own.
@@ -127,11 +152,15 @@ mod tests {
         let mut draft = Draft::default();
         assert_eq!(draft.set_sysctl("conn_reuse_mode", "-1", 1), Ok(()));
         assert_eq!(draft.sysctl("conn_reuse_mode").unwrap(), "-1");
-        for text in ["x", "", "4", "99999999999"] {
+        for text in ["x", "+1", "--1", "0x", "08", " ", "4", "99999999999"] {
             let refused = draft.set_sysctl("drop_entry", text, 1);
             assert_eq!(refused, Err(SysctlError::Invalid), "{text}");
         }
         assert_eq!(draft.sysctl("drop_entry").unwrap(), "0");
+        for (text, number) in [("0x10", "16"), ("-010", "-8"), ("7 8", "7"), ("", "7")] {
+            assert_eq!(draft.set_sysctl("amemthresh", text, 1), Ok(()));
+            assert_eq!(draft.sysctl("amemthresh").unwrap(), number, "{text}");
+        }
         assert_eq!(draft.sysctl("sync_period"), None);
         let unknown = draft.set_sysctl("timeout_tcp", "1", 1);
         assert_eq!(unknown, Err(SysctlError::Unknown));

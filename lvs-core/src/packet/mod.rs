@@ -55,8 +55,9 @@ pub(crate) enum Kind {
     Tcp { flags: u8 },
     /// A UDP datagram.
     Udp,
-    /// An SCTP packet that counts by a chunk of this type.
-    Sctp { chunk: u8 },
+    /// An SCTP packet that counts by a chunk of this type; by none where it has
+    /// no chunk, or only part of one.
+    Sctp { chunk: Option<u8> },
     /// Of IPsec, AH or ESP. It has no ports, and goes by the flow of the key
     /// exchange it belongs to: UDP from port 500 to port 500.
     Ipsec,
@@ -220,7 +221,8 @@ impl Packet {
                 return Ok(());
             }
             transport::SCTP => {
-                let chunk = sctp::chunk(bytes).ok_or(cut)?;
+                bytes.first_chunk::<{ sctp::HEADER }>().ok_or(cut)?;
+                let chunk = sctp::chunk(bytes);
                 self.kind = Kind::Sctp { chunk };
             }
             _ if is_icmp && !fragment => {

@@ -22,7 +22,7 @@ use super::transport::End;
 use crate::verdict::DropReason;
 
 /// Bytes of the common header.
-const HEADER: usize = 12;
+pub(super) const HEADER: usize = 12;
 /// Where the checksum lies.
 const CHECKSUM: usize = 8;
 

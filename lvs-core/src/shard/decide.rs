@@ -143,6 +143,9 @@ impl Step<'_, '_> {
         {
             return Ok(Verdict::Handoff(owner));
         }
+        if packet.kind == (Kind::Sctp { chunk: None }) {
+            return Err(DropReason::BadTransportHeader.into());
+        }
         if !may_begin(packet, &service.settings) {
             return Ok(Verdict::Host);
         }
@@ -224,7 +227,7 @@ impl Step<'_, '_> {
 pub(super) const fn opens(packet: &Packet) -> bool {
     match packet.kind {
         Kind::Tcp { flags } => flags & SYN != 0 && flags & RST == 0,
-        Kind::Sctp { chunk } => chunk == INIT,
+        Kind::Sctp { chunk } => matches!(chunk, Some(INIT)),
         _ => false,
     }
 }
@@ -233,7 +236,7 @@ pub(super) const fn opens(packet: &Packet) -> bool {
 pub(super) const fn breaks_off(packet: &Packet) -> bool {
     match packet.kind {
         Kind::Tcp { flags } => flags & RST != 0,
-        Kind::Sctp { chunk } => chunk == ABORT,
+        Kind::Sctp { chunk } => matches!(chunk, Some(ABORT)),
         _ => false,
     }
 }

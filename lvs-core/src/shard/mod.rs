@@ -7,6 +7,7 @@ mod defence;
 mod icmp_error;
 mod observe;
 mod schedule;
+mod sweep;
 mod way;
 
 use alloc::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Shard<'m> {
     stats: Stats,
     answers: AnswerBudget,
     defence: Defence,
+    /// Entries a sweep has yet to look at: all before this one.
+    to_sweep: usize,
     /// What the passes of a batch hand to one another. Kept, so that no batch
     /// begins with making it.
     ahead: [Ahead; BATCH],
@@ -95,6 +98,7 @@ impl<'m> Shard<'m> {
             stats: Stats::new(limits.real_servers),
             answers: AnswerBudget::default(),
             defence: Defence::new(limits.seed ^ u64::from(id.0)),
+            to_sweep: 0,
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -173,12 +177,14 @@ impl<'m> Shard<'m> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         let old = core::mem::replace(&mut self.snapshot, snapshot);
         self.take_over(Some(&old));
+        self.begin_sweep(&old);
         old
     }
 
     /// Ends connections whose time has come, in at most `budget` steps, and
-    /// returns how many. Those a defence gives up (`drop_entry`) end here too, in
-    /// as many steps again, and are not among them.
+    /// returns how many. Those a defence gives up (`drop_entry`), or whose real
+    /// server is gone (`expire_nodest_conn`), end here too, each in as many steps
+    /// again, and are not among them.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
         let (loads, id) = (&self.snapshot.loads, self.id.index());
         let ended = self.table.expire(now.tick(), budget, |entry| {
@@ -187,6 +193,7 @@ impl<'m> Shard<'m> {
         });
         self.stats.closed += ended as u64;
         self.defend(now, budget);
+        self.sweep(now, budget);
         ended
     }
 

@@ -41,9 +41,10 @@ impl Step<'_, '_> {
                 (lifetimes.tcp(next), moved)
             }
             Kind::Sctp { chunk } => {
-                let state = entry.entry().sctp_state();
-                let (event, view) = (sctp::Event::of(chunk), view(entry.entry(), direction));
-                let next = sctp::next(state, event, view);
+                let (state, view) = (entry.entry().sctp_state(), view(entry.entry(), direction));
+                let next = chunk.map_or(state, |chunk| {
+                    sctp::next(state, sctp::Event::of(chunk), view)
+                });
                 let moved = (next != state).then_some((next.bits(), next.is_active()));
                 (lifetimes.sctp(next), moved)
             }

@@ -124,6 +124,17 @@ fn reuse(w: Family) -> Vec<Scenario> {
         .sends(to(12, packet().ack()))
         .takes(from_client(&packet().syn()))
         .sends(to(11, packet().syn())),
+        scenario(format!(
+            "with expire_nodest_conn connections go at once, {}",
+            w.name
+        ))
+        .set(Setting::ExpireNodestConn, 1)
+        .with(both())
+        .takes(from_client(&packet().syn()))
+        .sends(to(12, packet().syn()))
+        .becomes([w.service(Protocol::Tcp).real_server(direct(w, 11))])
+        .milliseconds(1)
+        .remembers(0),
     ]
 }
 

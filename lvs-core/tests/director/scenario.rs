@@ -70,7 +70,7 @@ impl Scenario {
         self
     }
 
-    /// With another value of a setting, until services are changed.
+    /// With another value of a setting.
     pub(crate) fn set(mut self, setting: Setting, value: i32) -> Self {
         let set = self.settings.set(setting, value);
         set.expect("a value it takes");

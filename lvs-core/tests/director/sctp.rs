@@ -25,7 +25,13 @@ fn direct(w: Family) -> Service {
 fn beginnings(w: Family) -> Vec<Scenario> {
     let from = |chunk| from_client(&sctp(w.client, w.web, chunk));
     let to = |chunk| to_server(11, &sctp(w.client, w.web, chunk).ttl(63));
-    let cut = other(w.client.ip(), w.vip(), 132, &[0; 15]);
+    let ports = [w.client.port().to_be_bytes(), w.web.port().to_be_bytes()].concat();
+    let cut = other(
+        w.client.ip(),
+        w.vip(),
+        132,
+        &[&ports[..], &[0; 11]].concat(),
+    );
     vec![
         scenario(format!("an INIT begins an association, {}", w.name))
             .with(direct(w))
@@ -61,12 +67,20 @@ fn beginnings(w: Family) -> Vec<Scenario> {
         ))
         .with(direct(w))
         .takes(from_client(&cut))
-        .drops_it(DropReason::BadTransportHeader),
+        .drops_it(DropReason::BadTransportHeader)
+        .takes(from(INIT))
+        .sends(to(INIT))
+        .takes(from_client(&cut))
+        .sends(to_server(11, &cut.clone().ttl(63))),
+        scenario(format!("a packet that ends within its header, {}", w.name))
+            .with(direct(w))
+            .takes(from_client(&other(w.client.ip(), w.vip(), 132, &[0; 11])))
+            .drops_it(DropReason::BadTransportHeader),
     ]
 }
 
 fn checksums(w: Family) -> Vec<Scenario> {
-    let rows: [(&str, fn(Packet) -> Packet, &[usize]); 4] = [
+    let rows: [Change; 4] = [
         ("whole", |packet| packet, &[]),
         ("wrong", |packet| packet.checksum(Checksum::Wrong), &[]),
         ("over odd bytes", |packet| packet.data(&[5; 333]), &[]),
@@ -91,6 +105,9 @@ fn checksums(w: Family) -> Vec<Scenario> {
     });
     masqueraded.collect()
 }
+
+/// A name, what is done to a packet, and the chunks it comes in.
+type Change = (&'static str, fn(Packet) -> Packet, &'static [usize]);
 
 /// Checksums that are zero, of a port that leaves them to hardware or may.
 fn left_to_hardware(w: Family) -> Vec<Scenario> {
