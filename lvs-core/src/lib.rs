@@ -26,7 +26,7 @@
 //! | `conn/` | what is remembered of each, and for how long |
 //! | `forward/` | the rewriting of each forwarding method |
 //! | `chance`, `time` | random numbers and moments, both handed in |
-//! | `loads`, `paths` | what shards share: connection counts, learnt MTUs |
+//! | `loads`, `paths`, `memory` | what shards share: connection counts, learnt MTUs, free memory |
 //! | `plan`, `snapshot` | configuration and network, made ready for shards |
 //! | `shard/` | the sentence above, for one core |
 #![no_std]
@@ -43,6 +43,7 @@ pub mod config;
 pub mod conn;
 mod forward;
 mod loads;
+mod memory;
 pub mod network;
 pub mod packet;
 mod paths;
@@ -62,6 +63,7 @@ pub use config::{
 };
 pub use conn::Line;
 pub use loads::Loads;
+pub use memory::Memory;
 pub use network::Network;
 pub use packet::{ChecksumState, PacketBuf, Tail};
 pub use plan::{Limits, PlanError, Planner};

@@ -5,9 +5,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey, Settings};
+use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey, Setting, Settings};
 use crate::conn::Lifetimes;
 use crate::loads::Loads;
+use crate::memory::{self, Memory};
 use crate::network::{Network, Resolution};
 use crate::packet::{Addresses, FlowKey, Seed, flow::hash_end};
 use crate::paths::PathMtus;
@@ -48,6 +49,7 @@ pub struct Snapshot {
     pub(crate) network: Arc<Network>,
     pub(crate) loads: Arc<Loads>,
     pub(crate) paths: Arc<PathMtus>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) services: Vec<PlannedService>,
     /// By [`RealServerId`]; `None` where the number is free or retired.
@@ -171,11 +173,31 @@ impl Snapshot {
         Some((index, self.services.get(index)?))
     }
 
+    /// A setting's value as the kernel shows it: that of an automatic defence
+    /// says whether it acts now.
+    #[must_use]
+    pub fn shown(&self, setting: Setting) -> i32 {
+        let settings = self.config.settings();
+        let value = settings.get(setting);
+        match setting {
+            Setting::DropEntry | Setting::DropPacket | Setting::SecureTcp => {
+                memory::shown(value, self.memory.shortage(settings).is_some())
+            }
+            _ => value,
+        }
+    }
+
     /// The settings that hold for a real server's connections: the director's
     /// when it has been removed.
     pub(crate) fn settings_of(&self, real_server: Option<&PlannedRealServer>) -> &Settings {
         let service = real_server.and_then(|it| self.services.get(it.service as usize));
         service.map_or(self.config.settings(), |service| &service.settings)
+    }
+
+    /// Whether a real server has weight 0. *Cost:* linear in those of its service.
+    pub(crate) fn is_quiescent(&self, id: RealServerId, planned: &PlannedRealServer) -> bool {
+        let service = self.services.get(planned.service as usize);
+        service.is_some_and(|service| service.roster.is_quiescent(id))
     }
 
     pub(crate) fn real_server(&self, id: RealServerId) -> Option<&PlannedRealServer> {

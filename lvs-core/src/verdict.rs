@@ -52,8 +52,11 @@ drop_reasons! {
     BadIpHeader => "bad_ip_header",
     /// The IPv4 header checksum does not fit (RFC 1122 3.2.1.2).
     BadIpChecksum => "bad_ip_checksum",
-    /// The packet ends within its TCP or UDP header.
+    /// The packet ends within its TCP, UDP or SCTP header, or
+    /// before the first chunk of SCTP.
     BadTransportHeader => "bad_transport_header",
+    /// An SCTP packet in several buffers whose checksum was left to hardware.
+    ChecksumNotMade => "checksum_not_made",
     /// Sent from an address nobody can be answered at.
     BadSource => "bad_source",
     /// An ICMP error whose own checksum does not fit, so that it must not be
@@ -66,6 +69,11 @@ drop_reasons! {
     NoRealServer => "no_real_server",
     /// The connection's real server has been removed from its service.
     RealServerGone => "real_server_gone",
+    /// One of the new connections given up for the others (`drop_packet`).
+    Defence => "defence",
+    /// A packet of a masqueraded real server's port that is of no connection,
+    /// refused by `nat_icmp_send`, and the real server cannot be told.
+    NoConnection => "no_connection",
     /// The connection table is full.
     TableFull => "table_full",
     /// Both index buckets of the connection are full though the table is not.

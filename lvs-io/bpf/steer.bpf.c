@@ -248,6 +248,17 @@ INLINE int read_ipv6(struct frame *frame, __u32 at, struct packet *packet)
 	return !is_extension(ip.next) || read_extensions(frame, packet);
 }
 
+/* AH and ESP go by the key exchange they belong to, UDP from 500 to 500: user
+ * space forwards them by its connection. */
+INLINE void read_ipsec(struct packet *packet)
+{
+	if (packet->protocol != PROTOCOL_AH && packet->protocol != PROTOCOL_ESP)
+		return;
+	packet->protocol = PROTOCOL_UDP;
+	packet->fragment = 0;
+	packet->ports.source = packet->ports.destination = BIG_ENDIAN_16(500);
+}
+
 INLINE int read_packet(struct frame *frame, int ipv6, __u32 at, struct packet *packet)
 {
 	__builtin_memset(packet, 0, sizeof(*packet));
@@ -255,6 +266,7 @@ INLINE int read_packet(struct frame *frame, int ipv6, __u32 at, struct packet *p
 	packet->from.kind = END_SOURCE;
 	if (!(ipv6 ? read_ipv6(frame, at, packet) : read_ipv4(frame, at, packet)))
 		return 0;
+	read_ipsec(packet);
 	packet->to.port = packet->ports.destination;
 	packet->from.port = packet->ports.source;
 	packet->to.protocol = packet->from.protocol = packet->protocol;

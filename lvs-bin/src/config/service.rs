@@ -308,7 +308,11 @@ const METHODS: [(&str, Method); 6] = [
     ("g", Method::DirectRoute),
     ("i", Method::Tunnel),
 ];
-const PROTOCOLS: [(&str, Protocol); 2] = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("tcp", Protocol::Tcp),
+    ("udp", Protocol::Udp),
+    ("sctp", Protocol::Sctp),
+];
 const WEIGHTS: RangeInclusive<u64> = 0..=Weight::MAX.get() as u64;
 const SERVICE_FIELDS: [&str; 5] = ["name", "address", "protocol", "scheduler", "real_server"];
 const REAL_SERVER_FIELDS: [&str; 6] = {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lvs_core::config::{
-    Config, ForwardingMethod, GueChecksum, RealServer, Scheduler, Service, Timeouts, Tunnel,
+    Config, ForwardingMethod, GueChecksum, Protocol, RealServer, Scheduler, Service, Timeouts,
+    Tunnel,
 };
 use lvs_io::{Options, WantedMode};
 
@@ -59,6 +60,23 @@ fn the_example_says_what_it_looks_like() {
         names: BTreeMap::from(names),
     };
     assert_eq!(read, Ok(expected));
+}
+
+#[test]
+fn every_protocol_has_a_name() {
+    for (name, protocol) in [
+        ("tcp", Protocol::Tcp),
+        ("udp", Protocol::Udp),
+        ("sctp", Protocol::Sctp),
+    ] {
+        let text = format!(
+            "director.interfaces = ['a']\n[[service]]\n\
+             address = '192.0.2.10:2905'\nprotocol = '{name}'\n"
+        );
+        let read = Settings::parse("lvs.toml", &text).unwrap();
+        let key = read.config.services()[0].key();
+        assert_eq!(key.protocol(), Some(protocol));
+    }
 }
 
 #[test]

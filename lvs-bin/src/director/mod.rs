@@ -22,6 +22,7 @@ mod error;
 mod handoff;
 mod idle;
 mod mailbox;
+mod memory;
 mod options;
 mod stats;
 mod surroundings;

@@ -19,6 +19,7 @@ use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
 use super::idle::{Idle, Waiting};
 use super::mailbox::{self, Inbox};
+use super::memory::Watch;
 use super::witness::News;
 use super::worker::Worker;
 use super::{Director, DirectorError, DirectorOptions};
@@ -205,13 +206,16 @@ fn drain(worker: &mut Worker<'_>) {
     worker.publish();
 }
 
-/// Takes in the host's changes as they come.
+/// Takes in the host's changes as they come, and how much memory it has left.
 fn follow(events: &OwnedFd, control: &Mutex<Control>, stop: &AtomicBool) {
+    let lock = || control.lock().unwrap_or_else(PoisonError::into_inner);
+    let (memory, mut watch) = (lock().planner.memory().clone(), Watch::default());
     while !stop.load(Ordering::Relaxed) {
+        watch.tell(&memory);
         let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(FOLLOWING));
         let (outcome, news) = {
-            let mut control = control.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut control = lock();
             (control.follow(), control.news(Clock::now()))
         };
         news.iter().for_each(News::log);

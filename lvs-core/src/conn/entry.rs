@@ -20,6 +20,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::begin::NewConnection;
+use super::sctp::SctpState;
 use super::tcp::TcpState;
 use crate::config::{ForwardingMethod, RealServerId};
 use crate::packet::{Addresses, FlowKey};
@@ -198,8 +199,19 @@ impl Entry<'_> {
         (self.0[0][1] >> 24) as u8
     }
 
+    /// The number of its state; the protocol says which that is.
+    pub(crate) const fn state_bits(self) -> u8 {
+        (self.0[0][2] >> 8) as u8
+    }
+
+    /// The state of a connection that is of TCP.
     pub(crate) const fn tcp_state(self) -> TcpState {
-        TcpState::from_bits((self.0[0][2] >> 8) as u8)
+        TcpState::from_bits(self.state_bits())
+    }
+
+    /// The state of a connection that is of SCTP.
+    pub(crate) const fn sctp_state(self) -> SctpState {
+        SctpState::from_bits(self.state_bits())
     }
 
     pub(crate) const fn deadline(self) -> Tick {
@@ -251,8 +263,8 @@ impl EntryMut<'_> {
         }
     }
 
-    pub(crate) fn set_tcp_state(&mut self, state: TcpState) {
-        self.0[0][2] = self.0[0][2] & !0xff00 | u64::from(state.bits()) << 8;
+    pub(crate) fn set_state_bits(&mut self, bits: u8) {
+        self.0[0][2] = self.0[0][2] & !0xff00 | u64::from(bits) << 8;
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Tick) {
@@ -358,7 +370,7 @@ mod tests {
         entry.set_filed(Tick(u32::MAX));
         entry.set_next(u32::MAX);
         entry.set_previous(5);
-        entry.set_tcp_state(TcpState::TimeWait);
+        entry.set_state_bits(TcpState::TimeWait.bits());
         entry.set(ACTIVE, true);
         for _ in 0..3 {
             entry.count_packet();

@@ -64,6 +64,11 @@ impl<'m> ConnTable<'m> {
         self.used as usize
     }
 
+    /// How many entries were ever in use: all that are lie among the first so many.
+    pub(crate) const fn touched(&self) -> usize {
+        self.touched as usize
+    }
+
     /// The hash under which a flow is found.
     #[inline]
     pub(crate) fn hash(&self, flow: &FlowKey) -> u64 {

@@ -74,6 +74,9 @@ fn rewrite_quote(
     (address, port): (IpAddr, u16),
 ) -> Result<(), DropReason> {
     set_address(buf, quote.l3, end, address)?;
+    if !quote.has_ports {
+        return Ok(());
+    }
     let at = match end {
         End::Source => quote.l4,
         End::Destination => quote.l4 + 2,

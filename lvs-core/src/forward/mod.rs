@@ -108,7 +108,8 @@ fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
     ))
 }
 
-fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), DropReason> {
+/// Takes one off the TTL or hop limit.
+pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), DropReason> {
     match packet.flow.addresses {
         Addresses::V4 { .. } => ipv4::decrement_ttl(buf.array_mut(packet.l3())?),
         Addresses::V6 { .. } => ipv6::decrement_hop_limit(buf.array_mut(packet.l3())?),

@@ -13,6 +13,7 @@ use parts::Parts;
 
 use crate::config::{Config, ForwardingMethod, RealServer, RealServerId, Service, ServiceKey};
 use crate::loads::Loads;
+use crate::memory::Memory;
 use crate::network::Network;
 use crate::packet::Seed;
 use crate::paths::PathMtus;
@@ -26,6 +27,7 @@ pub struct Planner {
     seed: Seed,
     loads: Arc<Loads>,
     paths: Arc<PathMtus>,
+    memory: Arc<Memory>,
     numbers: Numbers,
     slots: Vec<Option<ServiceKey>>,
     previous: Option<Arc<Snapshot>>,
@@ -51,6 +53,7 @@ impl Planner {
             limits,
             seed: Seed::new(limits.seed),
             paths: PathMtus::new(limits.real_servers),
+            memory: Memory::plenty(),
             loads: Loads::new(usize::from(limits.shards.max(1)), limits.real_servers),
             numbers: Numbers::default(),
             slots: alloc::vec![None; limits.services],
@@ -63,6 +66,12 @@ impl Planner {
     #[must_use]
     pub const fn loads(&self) -> &Arc<Loads> {
         &self.loads
+    }
+
+    /// The host's free memory, which the caller tells all shards by.
+    #[must_use]
+    pub const fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// The limits it was made with.

@@ -94,6 +94,7 @@ impl Parts {
             network: network.clone(),
             loads: planner.loads.clone(),
             paths: planner.paths.clone(),
+            memory: planner.memory.clone(),
             lifetimes: Lifetimes::new(&config.timeouts()),
             by_address: EndTable::new(&by_address, planner.seed),
             masqueraded: EndTable::new(&masqueraded, planner.seed),

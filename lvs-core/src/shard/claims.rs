@@ -21,7 +21,9 @@ impl Shard<'_> {
             return false;
         }
         match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp => asks_for(&self.snapshot, &packet.flow),
+            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
+                asks_for(&self.snapshot, &packet.flow)
+            }
             Kind::Fragment => self.snapshot.may_be_of_a_service(&packet.flow),
             Kind::IcmpError => Quote::parse(buf, &packet)
                 .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed())),

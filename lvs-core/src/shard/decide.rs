@@ -4,15 +4,19 @@ use core::cell::Cell;
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
+use super::defence::Defence;
 use super::fragments::Fragments;
+use super::observe::is_one_sided;
 use super::schedule::may_begin;
-use crate::config::{Setting, Settings};
+use crate::config::Setting;
+use crate::conn::sctp::SctpState;
 use crate::conn::tcp::TcpState;
-use crate::conn::{ConnTable, Direction, Method};
-use crate::forward::{self, Stopped};
+use crate::conn::{ConnTable, Direction, Entry, Method, State};
+use crate::forward::{self, Answer, Stopped};
+use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
-use crate::snapshot::{ShardId, Snapshot};
+use crate::snapshot::{PlannedRealServer, ShardId, Snapshot};
 use crate::stats::Stats;
 use crate::steer;
 use crate::time::Instant;
@@ -30,6 +34,7 @@ pub(super) struct Step<'s, 'm> {
     /// Identification of the last packet put into a tunnel.
     pub(super) outer_id: &'s Cell<u16>,
     pub(super) fragments: &'s mut Fragments,
+    pub(super) defence: &'s mut Defence,
 }
 
 impl Step<'_, '_> {
@@ -46,10 +51,12 @@ impl Step<'_, '_> {
             return Verdict::Host;
         }
         let outcome = match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp => match self.table.find(&packet.flow, hash, guess) {
-                Some((at, direction)) => self.established(buf, packet, at, direction),
-                None => self.unknown(buf, packet),
-            },
+            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
+                match self.table.find(&packet.flow, hash, guess) {
+                    Some((at, direction)) => self.established(buf, packet, at, direction),
+                    None => self.unknown(buf, packet),
+                }
+            }
             Kind::IcmpError => self.icmp_error(buf, packet),
             Kind::Fragment => Ok(self.fragment(buf, packet)),
         };
@@ -70,13 +77,14 @@ impl Step<'_, '_> {
         let id = entry.real_server();
         match direction {
             Direction::Request => {
-                let (snapshot, state) = (self.snapshot, entry.tcp_state());
-                let planned = snapshot.real_server(id);
-                if opens(packet) && begins_again(state, snapshot.settings_of(planned)) {
+                let planned = self.snapshot.real_server(id);
+                if opens(packet) && self.begins_again(entry, planned) {
                     self.end(at);
                     return self.unknown(buf, packet);
                 }
-                let planned = planned.ok_or(DropReason::RealServerGone)?;
+                let Some(planned) = planned else {
+                    return self.without_real_server(buf, packet, at);
+                };
                 let (port, method) = (entry.real_server_port(), entry.method());
                 self.observe(at, id, packet, direction);
                 match self.to_real_server(id, planned, port, method)? {
@@ -95,16 +103,53 @@ impl Step<'_, '_> {
         }
     }
 
+    /// A client's packet of a connection whose real server has been removed.
+    fn without_real_server(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        at: u32,
+    ) -> Result<Verdict, Stopped> {
+        let settings = self.snapshot.config.settings();
+        if !settings.is_on(Setting::ExpireNodestConn) {
+            return Err(DropReason::RealServerGone.into());
+        }
+        self.end(at);
+        self.unknown(buf, packet)
+    }
+
+    /// Whether a new connection takes the place of this one, which has ended but
+    /// is still remembered, or whose real server takes no new ones.
+    fn begins_again(&self, entry: Entry<'_>, planned: Option<&PlannedRealServer>) -> bool {
+        let settings = self.snapshot.settings_of(planned);
+        let quiescent = |it| self.snapshot.is_quiescent(entry.real_server(), it);
+        if settings.is_on(Setting::ExpireNodestConn) && planned.is_some_and(quiescent) {
+            return true;
+        }
+        let mode = settings.get(Setting::ConnReuseMode);
+        let has_ended = match State::of(entry.protocol(), entry.state_bits()) {
+            State::Tcp(TcpState::TimeWait | TcpState::Close) | State::Sctp(SctpState::Closed) => {
+                true
+            }
+            State::Tcp(TcpState::FinWait) => mode & 2 != 0 && is_one_sided(entry),
+            _ => false,
+        };
+        mode != 0 && has_ended
+    }
+
     /// A packet of no connection of this shard.
     fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
         let Some((_, service)) = snapshot.service(&packet.flow) else {
-            return Ok(self.outside_services(packet));
+            return self.outside_services(buf, packet);
         };
         if service.masquerades
             && let Some(owner) = self.elsewhere(packet.flow.source())
         {
             return Ok(Verdict::Handoff(owner));
+        }
+        if packet.kind == (Kind::Sctp { chunk: None }) {
+            return Err(DropReason::BadTransportHeader.into());
         }
         if !may_begin(packet, &service.settings) {
             return Ok(Verdict::Host);
@@ -112,7 +157,7 @@ impl Step<'_, '_> {
         if !self.can_be_client(packet.flow.addresses.source()) {
             return Err(DropReason::BadSource.into());
         }
-        let (at, id) = self.schedule(packet, service)?;
+        let (at, id) = self.schedule(&packet.flow, service)?;
         if let Some(mut entry) = self.table.entry_mut(at) {
             entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
         }
@@ -126,13 +171,26 @@ impl Step<'_, '_> {
     }
 
     /// A packet to no service: perhaps a reply that passes the director.
-    fn outside_services(&mut self, packet: &Packet) -> Verdict {
+    fn outside_services(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+    ) -> Result<Verdict, Stopped> {
         let flow = &packet.flow;
         let snapshot = self.snapshot;
-        if snapshot.is_masqueraded_reply(flow)
-            && let Some(owner) = self.elsewhere(flow.destination())
-        {
-            return Verdict::Handoff(owner);
+        if snapshot.is_masqueraded_reply(flow) {
+            if let Some(owner) = self.elsewhere(flow.destination()) {
+                return Ok(Verdict::Handoff(owner));
+            }
+            let refused = snapshot.config.settings().is_on(Setting::NatIcmpSend);
+            if refused && !breaks_off(packet) && packet.ttl > 1 {
+                // The kernel refuses what it was about to route.
+                forward::take_ttl(buf, packet)?;
+                return Err(Stopped::Answered(
+                    Answer::PortUnreachable,
+                    DropReason::NoConnection,
+                ));
+            }
         }
         // A real server reached by direct routing or a tunnel replies as the
         // service itself. The host routes that; the connection takes note.
@@ -147,7 +205,7 @@ impl Step<'_, '_> {
                 self.observe(at, id, packet, Direction::Reply);
             }
         }
-        Verdict::Host
+        Ok(Verdict::Host)
     }
 
     /// The shard that owns a client's masqueraded connections, if not this one.
@@ -158,15 +216,22 @@ impl Step<'_, '_> {
 }
 
 /// Whether a packet asks for a new connection.
-const fn opens(packet: &Packet) -> bool {
-    matches!(packet.kind, Kind::Tcp { flags } if flags & SYN != 0 && flags & RST == 0)
+pub(super) const fn opens(packet: &Packet) -> bool {
+    match packet.kind {
+        Kind::Tcp { flags } => flags & SYN != 0 && flags & RST == 0,
+        Kind::Sctp { chunk } => matches!(chunk, Some(INIT)),
+        _ => false,
+    }
 }
 
-/// Whether a new connection takes the place of one in this state, which has
-/// ended but is still remembered.
-const fn begins_again(state: TcpState, settings: &Settings) -> bool {
-    settings.is_on(Setting::ConnReuseMode) && matches!(state, TcpState::TimeWait | TcpState::Close)
+/// Whether a packet breaks its connection off.
+pub(super) const fn breaks_off(packet: &Packet) -> bool {
+    match packet.kind {
+        Kind::Tcp { flags } => flags & RST != 0,
+        Kind::Sctp { chunk } => matches!(chunk, Some(ABORT)),
+        _ => false,
+    }
 }
 
-pub(super) const SYN: u8 = 0x02;
-pub(super) const RST: u8 = 0x04;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;

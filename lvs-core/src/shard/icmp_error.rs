@@ -1,12 +1,14 @@
 //! An ICMP error that comes in: whose packet is it about?
 
 use super::decide::Step;
-use crate::config::RealServerId;
+use super::schedule::FTP_DATA;
+use crate::config::{RealServerId, Setting};
 use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped, TunnelError};
 use crate::network::Resolution;
 use crate::packet::icmp::{self, Quote};
 use crate::packet::{FlowKey, Packet, PacketBuf};
+use crate::snapshot::PlannedService;
 use crate::verdict::{DropReason, Verdict};
 
 impl Step<'_, '_> {
@@ -32,8 +34,12 @@ impl Step<'_, '_> {
         // The quoted packet went the other way than the error comes from.
         let flow = quote.flow.reversed();
         let found = self.table.find(&flow, self.table.hash(&flow), None);
-        let Some((at, direction)) = found else {
-            return Ok(self.error_elsewhere(&flow));
+        let (at, direction) = match found {
+            Some(found) => found,
+            None => match self.schedule_error(buf, packet, &flow)? {
+                Ok(at) => (at, Direction::Request),
+                Err(verdict) => return Ok(verdict),
+            },
         };
         let Some(entry) = self.table.entry(at) else {
             return Ok(Verdict::Host);
@@ -118,15 +124,36 @@ impl Step<'_, '_> {
         Ok(verdict)
     }
 
-    /// An ICMP error about no connection of this shard, by the reversed flow
-    /// it quotes: another's, or the host's.
-    fn error_elsewhere(&self, flow: &FlowKey) -> Verdict {
-        let client = match self.snapshot.service(flow) {
-            Some((_, service)) if service.masquerades => flow.source(),
-            None if self.snapshot.is_masqueraded_reply(flow) => flow.destination(),
-            _ => return Verdict::Host,
+    /// An ICMP error about no connection of this shard, by the reversed flow it
+    /// quotes: the connection it begins, where a service wants that
+    /// (`schedule_icmp`); or the verdict that it is another shard's or the host's.
+    fn schedule_error(
+        &mut self,
+        buf: &PacketBuf<'_>,
+        packet: &Packet,
+        flow: &FlowKey,
+    ) -> Result<Result<u32, Verdict>, Stopped> {
+        let snapshot = self.snapshot;
+        let service = snapshot.service(flow).map(|(_, service)| service);
+        let client = match service {
+            Some(service) if service.masquerades => Some(flow.source()),
+            None if snapshot.is_masqueraded_reply(flow) => Some(flow.destination()),
+            _ => None,
         };
-        self.elsewhere(client)
-            .map_or(Verdict::Host, Verdict::Handoff)
+        if let Some(owner) = client.and_then(|client| self.elsewhere(client)) {
+            return Ok(Err(Verdict::Handoff(owner)));
+        }
+        let wanted = |service: &&PlannedService| {
+            service.settings.is_on(Setting::ScheduleIcmp) && flow.source_port != FTP_DATA
+        };
+        let Some(service) = service.filter(wanted) else {
+            return Ok(Err(Verdict::Host));
+        };
+        let (at, id) = self.schedule(flow, service)?;
+        if let Some(mut entry) = self.table.entry_mut(at) {
+            entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
+        }
+        self.stats.count_connection(id);
+        Ok(Ok(at))
     }
 }

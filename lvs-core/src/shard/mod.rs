@@ -3,10 +3,12 @@
 mod answers;
 mod claims;
 mod decide;
+mod defence;
 mod fragments;
 mod icmp_error;
 mod observe;
 mod schedule;
+mod sweep;
 mod way;
 
 use alloc::sync::Arc;
@@ -26,6 +28,7 @@ use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
 use answers::AnswerBudget;
 use decide::Step;
+use defence::Defence;
 use fragments::Fragments;
 
 /// One core's share of a director.
@@ -50,6 +53,9 @@ pub struct Shard<'m> {
     answers: AnswerBudget,
     outer_id: Cell<u16>,
     fragments: Fragments,
+    defence: Defence,
+    /// Entries a sweep has yet to look at: all before this one.
+    to_sweep: usize,
     /// What the passes of a batch hand to one another. Kept, so that no batch
     /// begins with making it.
     ahead: [Ahead; BATCH],
@@ -101,6 +107,8 @@ impl<'m> Shard<'m> {
             // Shards begin apart, as they share the paths their tunnels take.
             outer_id: Cell::new(u16::from(id.0) << 8),
             fragments: Fragments::new(Seed::new(seed)),
+            defence: Defence::new(limits.seed ^ u64::from(id.0)),
+            to_sweep: 0,
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -179,17 +187,22 @@ impl<'m> Shard<'m> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         let old = core::mem::replace(&mut self.snapshot, snapshot);
         self.take_over(Some(&old));
+        self.begin_sweep(&old);
         old
     }
 
     /// Ends connections whose time has come, in at most `budget` steps, and
-    /// returns how many.
+    /// returns how many. Those a defence gives up (`drop_entry`), or whose real
+    /// server is gone (`expire_nodest_conn`), end here too, each in as many steps
+    /// again, and are not among them.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
         let (loads, id) = (&self.snapshot.loads, self.id.index());
         let ended = self.table.expire(now.tick(), budget, |entry| {
             loads.ended(id, entry.real_server(), entry.has(ACTIVE));
         });
         self.stats.closed += ended as u64;
+        self.defend(now, budget);
+        self.sweep(now, budget);
         ended
     }
 
@@ -279,6 +292,7 @@ impl<'m> Shard<'m> {
             answers: &mut self.answers,
             outer_id: &self.outer_id,
             fragments: &mut self.fragments,
+            defence: &mut self.defence,
         };
         (step, &self.ahead)
     }
@@ -297,8 +311,8 @@ pub struct Connection {
     pub port: u16,
     /// How packets reach it.
     pub method: crate::conn::Method,
-    /// The state, for TCP.
-    pub tcp_state: Option<crate::conn::tcp::TcpState>,
+    /// What is believed of it.
+    pub state: crate::conn::State,
     /// Whether it counts as active.
     pub active: bool,
     /// Packets from the client so far.
@@ -317,8 +331,7 @@ impl Connection {
             address: entry.real_server_address(),
             port: entry.real_server_port(),
             method: entry.method(),
-            tcp_state: (entry.protocol() == crate::packet::transport::TCP)
-                .then(|| entry.tcp_state()),
+            state: crate::conn::State::of(entry.protocol(), entry.state_bits()),
             active: entry.has(ACTIVE),
             packets: entry.packets(),
             remaining: crate::time::span(ticks),

@@ -3,7 +3,8 @@
 use super::decide::Step;
 use crate::config::RealServerId;
 use crate::conn::tcp::{self, Event, TcpState, View};
-use crate::conn::{ACTIVE, Direction, Method, OUTPUT_SEEN};
+use crate::conn::{ACTIVE, Direction, Entry, Method, OUTPUT_SEEN};
+use crate::conn::{sctp, secure_tcp};
 use crate::packet::{Kind, Packet};
 
 impl Step<'_, '_> {
@@ -16,39 +17,49 @@ impl Step<'_, '_> {
         direction: Direction,
     ) {
         self.stats.count_packet(id, direction, packet.length);
+        let (snapshot, defence) = (self.snapshot, &*self.defence);
         let Some(mut entry) = self.table.entry_mut(at) else {
             return;
         };
-        let mut state = entry.entry().tcp_state();
-        if direction == Direction::Request {
-            entry.count_packet();
+        match direction {
+            Direction::Request => entry.count_packet(),
+            Direction::Reply => entry.set(OUTPUT_SEEN, true),
         }
-        if let Kind::Tcp { flags } = packet.kind {
-            let read = entry.entry();
-            let one_sided = read.method() != Method::Masquerade && !read.has(OUTPUT_SEEN);
-            let view = match direction {
-                Direction::Reply => View::Output,
-                Direction::Request if one_sided => View::InputOnly,
-                Direction::Request => View::Input,
-            };
-            if direction == Direction::Reply {
-                entry.set(OUTPUT_SEEN, true);
+        let lifetimes = &snapshot.lifetimes;
+        let (lifetime, moved) = match packet.kind {
+            Kind::Tcp { flags } => {
+                let state = entry.entry().tcp_state();
+                // An established connection is trusted.
+                let distrusts = state != TcpState::Established && defence.distrusts(snapshot, id);
+                let (event, view) = (Event::of(flags), view(entry.entry(), direction));
+                let next = if distrusts {
+                    secure_tcp::next(state, event, view)
+                } else {
+                    tcp::next(state, event, view)
+                };
+                let moved = (next != state).then_some((next.bits(), next.is_active()));
+                (lifetimes.tcp(next), moved)
             }
-            let next = tcp::next(state, Event::of(flags), view);
-            if next != state {
-                entry.set_tcp_state(next);
-                let (was, is) = (entry.entry().has(ACTIVE), next.is_active());
-                if was != is {
-                    entry.set(ACTIVE, is);
-                    let step = if is { 1 } else { -1 };
-                    self.snapshot.loads.add(self.id.index(), id, step, -step);
-                }
-                state = next;
+            Kind::Sctp { chunk } => {
+                let (state, view) = (entry.entry().sctp_state(), view(entry.entry(), direction));
+                let next = chunk.map_or(state, |chunk| {
+                    sctp::next(state, sctp::Event::of(chunk), view)
+                });
+                let moved = (next != state).then_some((next.bits(), next.is_active()));
+                (lifetimes.sctp(next), moved)
+            }
+            _ => (lifetimes.udp(), None),
+        };
+        if let Some((bits, is_active)) = moved {
+            entry.set_state_bits(bits);
+            if entry.entry().has(ACTIVE) != is_active {
+                entry.set(ACTIVE, is_active);
+                let step = if is_active { 1 } else { -1 };
+                snapshot.loads.add(self.id.index(), id, step, -step);
             }
         }
         let now = self.now.tick();
-        self.table
-            .extend(at, now.after(self.lifetime(packet, state)), now);
+        self.table.extend(at, now.after(lifetime), now);
     }
 
     /// Ends a connection before its time.
@@ -60,12 +71,18 @@ impl Step<'_, '_> {
         }
         self.table.remove(at);
     }
+}
 
-    /// Ticks a connection in this state is kept.
-    pub(super) const fn lifetime(&self, packet: &Packet, state: TcpState) -> u32 {
-        match packet.kind {
-            Kind::Tcp { .. } => self.snapshot.lifetimes.tcp(state),
-            _ => self.snapshot.lifetimes.udp(),
-        }
+/// Which table moves the state of a connection by a packet of this direction.
+fn view(entry: Entry<'_>, direction: Direction) -> View {
+    match direction {
+        Direction::Reply => View::Output,
+        Direction::Request if is_one_sided(entry) => View::InputOnly,
+        Direction::Request => View::Input,
     }
+}
+
+/// Whether no packet of the real server was ever seen, nor needs to be.
+pub(super) fn is_one_sided(entry: Entry<'_>) -> bool {
+    entry.method() != Method::Masquerade && !entry.has(OUTPUT_SEEN)
 }

@@ -1,16 +1,17 @@
 //! A packet of no connection: whether it begins one, and with whom.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
-use super::decide::{RST, SYN, Step};
+use super::decide::{Step, breaks_off, opens};
 use crate::config::{RealServerId, Setting, Settings};
 use crate::conn::NewConnection;
-use crate::conn::tcp::TcpState;
 use crate::forward::{Answer, Stopped};
 use crate::network::Resolution;
-use crate::packet::{Kind, Packet};
+use crate::packet::{FlowKey, Kind, Packet};
 use crate::sched::Arrival;
 use crate::snapshot::PlannedService;
+use crate::time::ticks;
 use crate::verdict::DropReason;
 
 impl Step<'_, '_> {
@@ -33,13 +34,18 @@ impl Step<'_, '_> {
     }
 
     /// Chooses a real server and begins a connection with it.
+    ///
+    /// It ends soon unless a packet moves its state.
     pub(super) fn schedule(
         &mut self,
-        packet: &Packet,
+        flow: &FlowKey,
         service: &PlannedService,
     ) -> Result<(u32, RealServerId), Stopped> {
-        let (client, client_port) = packet.flow.source();
-        let vip = packet.flow.addresses.destination();
+        if self.drops_new(&service.settings) {
+            return Err(DropReason::Defence.into());
+        }
+        let (client, client_port) = flow.source();
+        let vip = flow.addresses.destination();
         let arrival = Arrival {
             client,
             client_port,
@@ -59,14 +65,14 @@ impl Step<'_, '_> {
             .real_server(id)
             .ok_or(DropReason::RealServerGone)?;
         let new = NewConnection {
-            flow: packet.flow,
+            flow: *flow,
             real_server: id,
             address: planned.address,
             port: planned.port,
             method: planned.forwarding.into(),
         };
         let now = self.now.tick();
-        let deadline = now.after(self.lifetime(packet, TcpState::None));
+        let deadline = now.after(ticks(UNCONFIRMED));
         let at = self.table.insert(&new, deadline, now)?;
         loads.begun(self.id.index(), id);
         Ok((at, id))
@@ -76,17 +82,19 @@ impl Step<'_, '_> {
 /// Whether a packet of no connection may begin one.
 ///
 /// *Source:* the kernel schedules any UDP packet and any TCP segment with SYN
-/// but without RST, with `sloppy_tcp` any without RST; segments from port 20
+/// but without RST, with `sloppy_tcp` any without RST; of SCTP any packet with
+/// INIT first, with `sloppy_sctp` any without ABORT; AH and ESP never; packets from port 20
 /// belong to an FTP connection that must be known already.
 pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
     let wanted = match packet.kind {
-        Kind::Tcp { flags } => {
-            flags & RST == 0 && (flags & SYN != 0 || settings.is_on(Setting::SloppyTcp))
-        }
+        Kind::Tcp { .. } => opens(packet) || settings.is_on(Setting::SloppyTcp),
+        Kind::Sctp { .. } => opens(packet) || settings.is_on(Setting::SloppySctp),
         Kind::Udp => true,
-        Kind::IcmpError | Kind::Fragment => false,
+        Kind::Ipsec | Kind::IcmpError | Kind::Fragment => false,
     };
-    wanted && packet.flow.source_port != FTP_DATA
+    wanted && !breaks_off(packet) && packet.flow.source_port != FTP_DATA
 }
 
-const FTP_DATA: u16 = 20;
+/// How long a connection is kept of which no packet was seen yet.
+const UNCONFIRMED: Duration = Duration::from_secs(3);
+pub(super) const FTP_DATA: u16 = 20;

@@ -60,6 +60,20 @@ pub(crate) enum Command {
     ListOther,
 }
 
+impl Command {
+    /// Whether it only lists something.
+    pub(crate) const fn lists(&self) -> bool {
+        matches!(
+            self,
+            Self::ListConnections
+                | Self::ListServices
+                | Self::ListTimeouts
+                | Self::ListTraffic
+                | Self::ListOther
+        )
+    }
+}
+
 /// Reads one command line.
 ///
 /// *Errors:* what is not understood.

@@ -69,6 +69,7 @@ fn deliver(packet: &Packet) -> Option<Packet> {
             2,
         )),
         ICMP | ICMP_V6 => None,
+        _ if from.is_ipv4() => complain(packet, from, PROTOCOL_UNREACHABLE),
         _ => None,
     }
 }
@@ -129,6 +130,7 @@ fn route(network: &Network, mut packet: Packet) -> Result<Packet, Error> {
 /// An ICMP error: type, code and second word, for each family.
 type Error = [(u8, u8, u32); 2];
 
+const PROTOCOL_UNREACHABLE: Error = [(3, 2, 0), (1, 0, 0)];
 const PORT_UNREACHABLE: Error = [(3, 3, 0), (1, 4, 0)];
 const HOST_UNREACHABLE: Error = [(3, 1, 0), (1, 0, 0)];
 const TIME_EXCEEDED: Error = [(11, 0, 0), (3, 0, 0)];

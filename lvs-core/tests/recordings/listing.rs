@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lvs_core::config::GueChecksum;
-use lvs_core::conn::tcp::TcpState;
 use lvs_core::{Connection, ForwardingMethod, Instant, Service, Tunnel};
 
 use crate::director::Director;
@@ -132,13 +131,14 @@ pub(crate) fn timeouts(printed: &str, director: &Director<'_>) -> Result<(), Str
 fn shown(connection: &Connection) -> Vec<String> {
     let flow = connection.flow;
     let end = |(address, port)| SocketAddr::new(address, port).to_string();
-    let protocol = if flow.protocol == 6 { "TCP" } else { "UDP" };
+    let protocol = match flow.protocol {
+        6 => "TCP",
+        132 => "SCTP",
+        _ => "UDP",
+    };
     vec![
         protocol.to_string(),
-        connection
-            .tcp_state
-            .map_or("UDP", TcpState::name)
-            .to_string(),
+        connection.state.name().to_string(),
         end(flow.source()),
         end(flow.destination()),
         end((connection.address, connection.port)),

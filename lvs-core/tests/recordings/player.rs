@@ -53,12 +53,23 @@ fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
             command,
             printed,
             status: 0,
-        } => run(command, printed, step.prints_vary, director, now),
+            varies,
+        } => run(command, printed, *varies, director, now),
         Act::Run { command, .. } => Err(format!("{command}, which fails")),
-        Act::Wait | Act::Read => compare(&step.out, &[]),
-        Act::Set(settings) => settings
-            .iter()
-            .try_for_each(|(name, value)| director.set(name, value)),
+        Act::Wait => compare(&step.out, &[]),
+        Act::Read { varies: true, .. } => Ok(()),
+        Act::Read { path, read, .. } => match path.strip_prefix(SETTINGS) {
+            Some(name) => setting(read.as_deref(), director.get(name)),
+            None => Ok(()),
+        },
+        Act::Set { settings, refused } => settings.iter().try_for_each(|(name, value)| {
+            let set = director.set(name, value);
+            match (refused.get(name), set) {
+                (None, Ok(())) => Ok(()),
+                (Some(why), Err(mine)) if *why == mine => Ok(()),
+                (why, mine) => Err(format!("{name} = {value}: recorded {why:?}, got {mine:?}")),
+            }
+        }),
         Act::Other(op) => Err(format!("the step {op}")),
     }
 }
@@ -85,6 +96,15 @@ fn send(
     }
 }
 
+/// Compares the value of a setting.
+fn setting(recorded: Option<&str>, mine: Option<String>) -> Result<(), String> {
+    let recorded = recorded.map(|line| line.trim_end_matches('\n'));
+    if recorded == mine.as_deref() {
+        return Ok(());
+    }
+    Err(format!("recorded {recorded:?}, but got {mine:?}"))
+}
+
 /// Runs a command and compares what it prints, unless that varies.
 fn run(
     line: &str,
@@ -93,8 +113,11 @@ fn run(
     director: &mut Director<'_>,
     now: Instant,
 ) -> Result<(), String> {
-    match command::parse(line)? {
-        Command::ListConnections | Command::ListServices | Command::ListTraffic if varies => Ok(()),
+    let command = command::parse(line)?;
+    if varies && command.lists() {
+        return Ok(());
+    }
+    match command {
         Command::ListConnections => listing::connections(printed, director, now),
         Command::ListServices => listing::services(printed, director),
         Command::ListTunnels => listing::tunnels(printed, director),
@@ -136,5 +159,7 @@ fn hexadecimal(frame: &[u8]) -> String {
     frame.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Where the kernel keeps the values of settings.
+const SETTINGS: &str = "/proc/sys/net/ipv4/vs/";
 /// Seconds on the clock at the first step.
 const START: f64 = 1000.0;

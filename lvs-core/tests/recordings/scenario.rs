@@ -24,8 +24,6 @@ pub(crate) struct Step {
     pub(crate) act: Act,
     /// What came out of the director while it ran.
     pub(crate) out: Vec<Sent>,
-    /// What was printed depends on whom chance chose.
-    pub(crate) prints_vary: bool,
 }
 
 /// What is done in a step.
@@ -45,11 +43,23 @@ pub(crate) enum Act {
         command: String,
         printed: String,
         status: i64,
+        /// It was not the same each time.
+        varies: bool,
     },
     /// A file of the kernel's was read.
-    Read,
+    Read {
+        path: String,
+        /// What was in it, unless there was no such file.
+        read: Option<String>,
+        /// It was not the same each time.
+        varies: bool,
+    },
     /// Settings get other values.
-    Set(BTreeMap<String, String>),
+    Set {
+        settings: BTreeMap<String, String>,
+        /// Those that were refused, with the kernel's words.
+        refused: BTreeMap<String, String>,
+    },
     /// Another kind of step, by its name.
     Other(String),
 }
@@ -60,8 +70,8 @@ impl fmt::Display for Act {
             Self::Send { note, .. } => write!(f, "send {note}"),
             Self::Wait => f.write_str("wait"),
             Self::Run { command, .. } => f.write_str(command),
-            Self::Read => f.write_str("read a file"),
-            Self::Set(settings) => write!(f, "set {settings:?}"),
+            Self::Read { path, .. } => write!(f, "read {path}"),
+            Self::Set { settings, .. } => write!(f, "set {settings:?}"),
             Self::Other(op) => f.write_str(op),
         }
     }
@@ -89,7 +99,6 @@ fn scenario(value: &Value) -> Scenario {
     let mut steps: Vec<Step> = list(&value["steps"]).iter().map(step).collect();
     let random = value["random"].as_bool() == Some(true);
     for step in &mut steps {
-        step.prints_vary &= random;
         if random {
             // Chance chose among real servers, which show by the last byte of the
             // link address; what several boots chose alike, another may not.
@@ -130,16 +139,23 @@ fn step(value: &Value) -> Step {
             command: text(&value["cmd"]),
             printed: text(&value["stdout"]),
             status: value["rc"].as_i64().unwrap(),
+            varies: !list(&value["varies"]).is_empty(),
         },
-        "cat" => Act::Read,
-        "sysctl" => Act::Set(settings(&value["set"])),
+        "cat" => Act::Read {
+            path: text(&value["path"]),
+            read: value["stdout"].as_str().map(str::to_string),
+            varies: !list(&value["varies"]).is_empty(),
+        },
+        "sysctl" => Act::Set {
+            settings: settings(&value["set"]),
+            refused: settings(&value["error"]),
+        },
         other => Act::Other(other.to_string()),
     };
     Step {
         at: value["t"].as_f64().unwrap(),
         act,
         out: list(&value["out"]).iter().map(sent).collect(),
-        prints_vary: list(&value["varies"]).iter().any(|field| field == "stdout"),
     }
 }
 

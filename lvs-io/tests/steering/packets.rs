@@ -98,9 +98,9 @@ fn extension_headers() {
                 MALFORMED,
             ),
             (
-                "authentication header",
+                "authentication header, no key exchange served",
                 with(&[(51, short)]),
-                OTHER_PROTOCOL,
+                NO_RULE,
             ),
             (
                 "no next header",
@@ -344,6 +344,30 @@ fn headers_cut_short() {
             ("IPv4, a byte short", tcp[..33].to_vec(), MALFORMED),
             ("IPv6, none of it", tcp6[..14].to_vec(), MALFORMED),
             ("IPv6, a byte short", tcp6[..53].to_vec(), MALFORMED),
+        ]
+    });
+}
+
+#[test]
+fn ipsec_goes_by_its_key_exchange() {
+    judge(|| {
+        let v4 = |protocol, to: &str| {
+            let from = "198.51.100.7".parse().unwrap();
+            frame(ip(protocol, from, to.parse().unwrap(), &[7; 16]))
+        };
+        let v6 = |protocol, to: &str| {
+            let from = "2001:db8:1::7".parse().unwrap();
+            frame(ip(protocol, from, to.parse().unwrap(), &[7; 16]))
+        };
+        vec![
+            ("ESP", v4(50, "192.0.2.5"), SERVICE),
+            ("AH", v4(51, "192.0.2.5"), SERVICE),
+            (
+                "ESP, every UDP port served, IPv6",
+                v6(50, "2001:db8::9"),
+                SERVICE,
+            ),
+            ("ESP, no key exchange served", v4(50, "192.0.2.1"), NO_RULE),
         ]
     });
 }
