@@ -19,10 +19,6 @@ use super::number;
 
 /// An option, as it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "each is its long name; the table of the grammar has them"
-)]
 pub(super) enum Opt {
     AddService,
     EditService,
