@@ -213,8 +213,14 @@ const OPTIONS: &[(Option<char>, &str, Argument, Opt)] = &[
 mod tests {
     use super::*;
 
-    /// The options of a line, and what is wrong with it.
-    fn read(line: &str) -> (Vec<(Opt, Option<String>)>, Option<Misread>, Vec<String>) {
+    /// What is read of a line.
+    struct Read {
+        options: Vec<(Opt, Option<String>)>,
+        wrong: Option<Misread>,
+        apart: Vec<String>,
+    }
+
+    fn read(line: &str) -> Read {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let mut reader = Reader::new(&words);
         let mut options = Vec::new();
@@ -226,14 +232,18 @@ mod tests {
             }
         };
         let apart = std::iter::from_fn(|| reader.next_apart().map(str::to_owned));
-        (options, wrong, apart.collect())
+        Read {
+            options,
+            wrong,
+            apart: apart.collect(),
+        }
     }
 
     #[test]
     fn an_argument_may_be_given_in_four_ways() {
         for line in ["-t x", "-tx", "-t=x", "--tcp-service=x", "--tcp-service x"] {
             assert_eq!(
-                read(line).0,
+                read(line).options,
                 [(Opt::TcpService, Some("x".into()))],
                 "{line}"
             );
@@ -243,22 +253,22 @@ mod tests {
             (Opt::Numeric, None),
             (Opt::TcpService, Some("x".into())),
         ];
-        assert_eq!(read("-Lntx").0, bundled);
+        assert_eq!(read("-Lntx").options, bundled);
     }
 
     #[test]
     fn only_an_optional_argument_may_not_begin_with_a_dash() {
-        assert_eq!(read("-w -1").0, [(Opt::Weight, Some("-1".into()))]);
-        let (options, wrong, _) = read("-p -1");
+        assert_eq!(read("-w -1").options, [(Opt::Weight, Some("-1".into()))]);
+        let Read { options, wrong, .. } = read("-p -1");
         assert_eq!(options, [(Opt::Persistent, None)]);
         assert_eq!(wrong.unwrap().word, "-1");
-        assert_eq!(read("-p 5").0, [(Opt::Persistent, Some("5".into()))]);
+        assert_eq!(read("-p 5").options, [(Opt::Persistent, Some("5".into()))]);
     }
 
     #[test]
     fn what_is_wrong_is_told_with_the_whole_word() {
         let wrong = |line| {
-            let Misread { word, why } = read(line).1.unwrap();
+            let Misread { word, why } = read(line).wrong.unwrap();
             format!("{word}: {why}")
         };
         assert_eq!(wrong("-nQ"), "-nQ: unknown option");
@@ -273,7 +283,11 @@ mod tests {
 
     #[test]
     fn other_words_are_kept_apart() {
-        let (options, wrong, apart) = read("a -n - -- -n");
+        let Read {
+            options,
+            wrong,
+            apart,
+        } = read("a -n - -- -n");
         assert_eq!(options, [(Opt::Numeric, None)]);
         assert_eq!(
             (wrong, apart),
