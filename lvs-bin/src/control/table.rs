@@ -281,3 +281,158 @@ fn is_unicast(address: Ipv6Addr) -> bool {
 fn is_local(address: IpAddr, network: &Network) -> bool {
     matches!(network.resolve(address), Resolution::Local)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lvs_core::{Thresholds, Tunnel};
+
+    fn key(text: &str) -> ServiceKey {
+        Service::tcp(text.parse().unwrap(), Scheduler::RoundRobin).key
+    }
+
+    fn asked(key: ServiceKey, scheduler: &str) -> ServiceRequest {
+        ServiceRequest {
+            key,
+            scheduler: scheduler.to_owned(),
+            flags: Default::default(),
+            one_packet: false,
+            persistence: None,
+            engine: None,
+        }
+    }
+
+    fn masquerade(text: &str) -> RealServer {
+        RealServer::masquerade(text.parse().unwrap())
+    }
+
+    /// A table of one service with one real server.
+    fn table() -> Table {
+        let mut table = Table::default();
+        let web = key("192.0.2.1:80");
+        table.add_service(&asked(web, "rr")).unwrap();
+        let network = Network::default();
+        table
+            .add_server(web, masquerade("10.0.0.1:80"), &network)
+            .unwrap();
+        table
+    }
+
+    /// The error of an operation, which has changed nothing.
+    fn refused(operate: impl FnOnce(&mut Table) -> Result<(), KernelError>) -> KernelError {
+        let mut table = table();
+        let before = table.clone();
+        let error = operate(&mut table).unwrap_err();
+        assert_eq!(table, before);
+        error
+    }
+
+    #[test]
+    fn services_are_refused_with_the_kernels_errors() {
+        let (web, other) = (key("192.0.2.1:80"), key("192.0.2.1:81"));
+        let mut sip = asked(other, "rr");
+        sip.engine = Some("sip".into());
+        let add = |asked: &ServiceRequest| refused(|table| table.add_service(asked));
+        assert_eq!(add(&asked(web, "nosuch")), KernelError::Exists);
+        assert_eq!(add(&asked(other, "nosuch")), KernelError::NotFound);
+        assert_eq!(add(&sip), KernelError::NotFound);
+        let edit = |asked: &ServiceRequest| refused(|table| table.edit_service(asked));
+        assert_eq!(edit(&asked(other, "nosuch")), KernelError::NoSuch);
+        assert_eq!(edit(&asked(web, "nosuch")), KernelError::NotFound);
+        assert_eq!(
+            refused(|table| table.delete_service(other)),
+            KernelError::NoSuch
+        );
+    }
+
+    #[test]
+    fn real_servers_are_refused_with_the_kernels_errors() {
+        let (web, other) = (key("192.0.2.1:80"), key("192.0.2.1:81"));
+        let crossed = Thresholds { upper: 0, lower: 1 };
+        let add = |key, real_server: RealServer| {
+            refused(|table| table.add_server(key, real_server, &Network::default()))
+        };
+        let there = || masquerade("10.0.0.1:80");
+        assert_eq!(add(other, there()), KernelError::NoSuch);
+        assert_eq!(add(web, there()), KernelError::Exists);
+        assert_eq!(
+            add(web, there().thresholds(crossed)),
+            KernelError::OutOfRange
+        );
+        assert_eq!(
+            add(web, masquerade("[2001:db8::1]:80")),
+            KernelError::Invalid
+        );
+        let tunnel = |address: &str| {
+            let forwarding = ForwardingMethod::Tunnel(Tunnel::Ipip);
+            RealServer::new(address.parse().unwrap(), forwarding)
+        };
+        for no_host in [
+            "0.0.0.0:80",
+            "224.0.0.1:80",
+            "255.255.255.255:80",
+            "[ff02::5]:80",
+            "[fe80::5]:80",
+            "[::]:80",
+            "[::ffff:10.0.0.1]:80",
+        ] {
+            assert_eq!(add(web, tunnel(no_host)), KernelError::Invalid, "{no_host}");
+        }
+        let edit = |key, real_server| refused(|table| table.edit_server(key, real_server));
+        assert_eq!(edit(other, there()), KernelError::NoSuch);
+        assert_eq!(edit(web, masquerade("10.0.0.1:81")), KernelError::NotFound);
+        let at = "10.0.0.1:81".parse().unwrap();
+        assert_eq!(
+            refused(|table| table.delete_server(web, at)),
+            KernelError::NotFound
+        );
+    }
+
+    #[test]
+    fn an_edit_replaces_everything_but_the_real_servers() {
+        let mut table = table();
+        let web = key("192.0.2.1:80");
+        table.edit_service(&asked(web, "wlc")).unwrap();
+        let service = &table.draft().services[0];
+        assert_eq!(service.scheduler, Scheduler::WeightedLeastConnection);
+        assert_eq!(service.real_servers, [masquerade("10.0.0.1:80")]);
+    }
+
+    #[test]
+    fn daemons_and_mixed_families_exclude_each_other() {
+        let daemon = || Daemon {
+            role: DaemonRole::Master,
+            interface: "eth0".into(),
+            sync_id: 0,
+            max_length: 0,
+            group: crate::ipvsadm::GROUP,
+            port: crate::ipvsadm::MULTICAST_PORT,
+            ttl: 1,
+        };
+        let mut table = table();
+        assert_eq!(
+            table.start_daemon(daemon(), None),
+            Err(KernelError::NoDevice)
+        );
+        table.start_daemon(daemon(), Some(1500)).unwrap();
+        assert_eq!(table.daemons().iter().next().unwrap().max_length, 1472);
+        assert_eq!(
+            table.start_daemon(daemon(), Some(1500)),
+            Err(KernelError::Exists)
+        );
+        let other = RealServer::tunnel("2001:db8::1".parse().unwrap());
+        let web = key("192.0.2.1:80");
+        let add = |table: &mut Table| table.add_server(web, other.clone(), &Network::default());
+        assert_eq!(add(&mut table), Err(KernelError::Invalid));
+        table.stop_daemon(DaemonRole::Master).unwrap();
+        assert_eq!(
+            table.stop_daemon(DaemonRole::Master),
+            Err(KernelError::NoSuch)
+        );
+        add(&mut table).unwrap();
+        assert_eq!(
+            table.start_daemon(daemon(), Some(1500)),
+            Err(KernelError::Invalid)
+        );
+    }
+}
