@@ -142,21 +142,20 @@ fn run_step(
     };
     // The script is the tool by another name.
     let line = line.replace("-save", " -S");
-    let saves = line.trim_start().starts_with("-S");
-    let lists = saves
-        || line.is_empty()
-        || line.trim_start().starts_with(['-', 'l', 'L']) && line.contains("-L");
+    let first = line.split_whitespace().next().unwrap_or("-L");
+    let saves = first.starts_with("-S");
+    let lists = saves || first.starts_with("-L") || first == "-l";
     let recorded = Output {
         stdout: stdout.clone(),
         stderr: stderr.clone(),
         status: *status as u8,
     };
     if lists && (whole || saves) {
-        let unordered = line.contains("--nosort");
+        let unordered = line.contains("--nosort") || first.contains('c');
         return look(desk, phases, &recorded.stdout, |desk| {
             let output = run(desk, &line, stdin);
             let same = (output.status, &output.stderr) == (recorded.status, &recorded.stderr);
-            if unordered || line.contains('c') {
+            if unordered {
                 (
                     same && blocks(&output.stdout) == blocks(stdout),
                     output.stdout,
