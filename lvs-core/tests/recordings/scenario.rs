@@ -83,7 +83,8 @@ pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
     list(&recording).iter().map(scenario).collect()
 }
 
-fn scenario(value: &Value) -> Scenario {
+/// One scenario of a recording.
+pub(crate) fn scenario(value: &Value) -> Scenario {
     Scenario {
         name: text(&value["name"]),
         sysctls: settings(&value["sysctl"]),
