@@ -95,7 +95,8 @@ pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
     list(&recording).iter().map(scenario).collect()
 }
 
-fn scenario(value: &Value) -> Scenario {
+/// One scenario of a recording.
+pub(crate) fn scenario(value: &Value) -> Scenario {
     let mut steps: Vec<Step> = list(&value["steps"]).iter().map(step).collect();
     let random = value["random"].as_bool() == Some(true);
     for step in &mut steps {
