@@ -9,16 +9,17 @@
 //! ```
 //!
 //! ```sh
+//! export LVS_GUEST=/path/to/linux
 //! cargo test -p lvs-core --test differential                              # a short run
 //! cargo test -p lvs-core --test differential -- --scenarios 1000 --seed 7 --keep DIR
 //! LVS_RECORDINGS=DIR cargo test -p lvs-core --test recordings             # plays what was kept
 //! ```
 //!
-//! The kernel is user-mode Linux, an ordinary process that needs no privileges:
-//! the one `LVS_GUEST` names, or that of Debian's package `user-mode-linux`
-//! (6.1; `apt-get install user-mode-linux ipvsadm iproute2 nftables`). Where the
-//! kernel can run in virtual time (`CONFIG_UML_TIME_TRAVEL_SUPPORT`), waiting
-//! costs nothing and scenarios wait for minutes; otherwise for a moment only.
+//! The kernel is user-mode Linux 6.12 with IPVS, an ordinary process that needs
+//! no privileges; `LVS_GUEST` names it, and without one nothing is played. The
+//! tools ipvsadm, ip and nft are this machine's. Where the kernel can run in
+//! virtual time (`CONFIG_UML_TIME_TRAVEL_SUPPORT`), waiting costs nothing and
+//! scenarios wait for minutes; otherwise for a moment only.
 //!
 //! | file | what |
 //! |---|---|
@@ -52,8 +53,6 @@ mod random;
 #[path = "../recordings/scenario.rs"]
 #[allow(dead_code, reason = "nothing is compressed here")]
 mod scenario;
-#[path = "../../../lvs-io/af-xdp/tests/skip/mod.rs"]
-mod skip;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -69,10 +68,7 @@ fn main() -> ExitCode {
     }
     let options = Options::of(env::args().skip(1));
     let Some(guest) = Guest::find() else {
-        skip::say(
-            "no guest kernel: apt-get install user-mode-linux ipvsadm iproute2 nftables, \
-             or name one by LVS_GUEST",
-        );
+        println!("not played: LVS_GUEST names no kernel, or ipvsadm, ip or nft is missing");
         return ExitCode::SUCCESS;
     };
     panic::set_hook(Box::new(|_| {}));
