@@ -37,10 +37,14 @@
 
 extern crate alloc;
 
+mod classify;
 pub mod config;
 pub mod conn;
+mod end_table;
+mod ends;
 mod forward;
 mod loads;
+mod lookup;
 pub mod network;
 pub mod packet;
 mod paths;

@@ -17,6 +17,8 @@ use crate::sched::Load;
 #[derive(Debug)]
 pub struct Loads {
     rows: Vec<AtomicU64>,
+    /// Templates that name each real server, in rows alike.
+    templates: Vec<AtomicU64>,
     /// Of one row, in numbers; a multiple of a cache line, so that two shards
     /// never write to the same one.
     width: usize,
@@ -28,9 +30,10 @@ impl Loads {
     #[must_use]
     pub fn new(shards: usize, real_servers: usize) -> Arc<Self> {
         let width = (real_servers + LINE).next_multiple_of(LINE);
-        let rows = (0..width * shards).map(|_| AtomicU64::new(0)).collect();
+        let zeroes = || (0..width * shards).map(|_| AtomicU64::new(0)).collect();
         Arc::new(Self {
-            rows,
+            rows: zeroes(),
+            templates: zeroes(),
             width,
             shards,
         })
@@ -59,6 +62,29 @@ impl Loads {
         (load.active, load.inactive)
     }
 
+    /// Templates that keep clients to a real server, over all shards.
+    #[must_use]
+    pub fn templates(&self, id: RealServerId) -> u32 {
+        let cells = (0..self.shards).filter_map(|shard| self.templates.get(self.place(shard, id)?));
+        cells.fold(0, |sum: u32, cell| {
+            sum.wrapping_add(cell.load(Ordering::Relaxed) as u32)
+        })
+    }
+
+    /// Whether neither connections nor templates name a real server.
+    #[must_use]
+    pub fn is_idle(&self, id: RealServerId) -> bool {
+        self.connections(id) == (0, 0) && self.templates(id) == 0
+    }
+
+    /// Adds to one shard's count of templates. Only that shard may call it.
+    pub(crate) fn add_template(&self, shard: usize, id: RealServerId, count: i32) {
+        if let Some(cell) = self.place(shard, id).and_then(|at| self.templates.get(at)) {
+            let sum = (cell.load(Ordering::Relaxed) as u32).wrapping_add_signed(count);
+            cell.store(u64::from(sum), Ordering::Relaxed);
+        }
+    }
+
     /// Adds to one shard's counts. Only that shard may call it.
     pub(crate) fn add(&self, shard: usize, id: RealServerId, active: i32, inactive: i32) {
         if let Some(cell) = self.cell(shard, id) {
@@ -79,11 +105,11 @@ impl Loads {
     }
 
     fn cell(&self, shard: usize, id: RealServerId) -> Option<&AtomicU64> {
-        if id.index() < self.width {
-            self.rows.get(shard * self.width + id.index())
-        } else {
-            None
-        }
+        self.rows.get(self.place(shard, id)?)
+    }
+
+    fn place(&self, shard: usize, id: RealServerId) -> Option<usize> {
+        (id.index() < self.width).then_some(shard * self.width + id.index())
     }
 }
 
@@ -103,6 +129,11 @@ mod tests {
         loads.add(2, id, -1, 1);
         assert_eq!(loads.connections(id), (2, 7));
         assert_eq!(loads.connections(RealServerId(8)), (0, 0));
+        loads.add_template(0, id, 2);
+        loads.add_template(2, id, -1);
+        assert_eq!((loads.templates(id), loads.connections(id)), (1, (2, 7)));
+        loads.add_template(1, RealServerId(4), 1);
+        assert!(!loads.is_idle(RealServerId(4)) && loads.is_idle(RealServerId(5)));
         assert_eq!(
             loads.connections(RealServerId(4000)),
             (0, 0),

@@ -5,15 +5,19 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
+use crate::config::{Config, Family, ForwardingMethod, RealServerId, Service, ServiceKey};
 use crate::conn::Lifetimes;
+use crate::end_table::EndTable;
+use crate::ends::{End, Ends};
 use crate::loads::Loads;
+use crate::lookup::{FTP, Lookup};
 use crate::network::Network;
 use crate::packet::Seed;
 use crate::packet::transport::IPIP;
 use crate::paths::PathMtus;
 use crate::sched::Roster;
-use crate::snapshot::{EndTable, PlannedRealServer, PlannedService, Snapshot};
+use crate::snapshot::{PlannedRealServer, PlannedService, Snapshot};
+use crate::steer::Owner;
 
 /// How large a director is, fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +107,31 @@ struct Number {
     /// The last generation that had it masqueraded; `None` when no connection
     /// of that time can be left whose replies must be known.
     masqueraded: Option<u64>,
+    /// How owners of its connections are or were found, each with the last
+    /// generation that did so.
+    owners: Vec<(Owner, u64)>,
+    /// Whether its service is or was persistent or without a port of its own, so
+    /// that connections keep their ports.
+    keeps_ports: bool,
+}
+
+/// How the shard is found that begins a connection with a real server of this
+/// service; `None` where the one does whose queue receives it.
+fn owner_of(service: &Service) -> Option<Owner> {
+    let masquerades = |method| matches!(method, ForwardingMethod::Masquerade);
+    match service.persistence {
+        Some(persistence) => Some(Owner::ByClient(persistence.mask)),
+        None => service
+            .real_servers
+            .iter()
+            .any(|real_server| masquerades(real_server.forwarding))
+            .then_some(Owner::ByPort),
+    }
+}
+
+/// Whether connections of a service may keep the ports of their packets.
+fn keeps_ports(service: &Service, port: u16) -> bool {
+    port == 0 || service.persistence.is_some() && matches!(service.key.port(), 0 | FTP)
 }
 
 impl Planner {
@@ -158,6 +187,7 @@ impl Planner {
             let slot = take_slot(&mut slots, service.key()).ok_or(PlanError::TooManyServices {
                 limit: self.limits.services,
             })?;
+            let owner = owner_of(service);
             let mut listed = Vec::with_capacity(service.real_servers.len());
             for real_server in &service.real_servers {
                 let port = real_server.port_in(&service.key);
@@ -169,6 +199,8 @@ impl Planner {
                     since: generation,
                     retired: None,
                     masqueraded: masquerades.then_some(generation),
+                    owners: owner.map(|owner| (owner, generation)).into_iter().collect(),
+                    keeps_ports: keeps_ports(service, port),
                 };
                 let id = self.take_number(&mut numbers, whose, oldest).ok_or(
                     PlanError::TooManyRealServers {
@@ -183,6 +215,7 @@ impl Planner {
                         port,
                         forwarding: real_server.forwarding,
                         way: network.resolve(real_server.address),
+                        weight: real_server.share(),
                         service: planned.services.len() as u32,
                         since: numbers[id.index()].since,
                     },
@@ -195,14 +228,16 @@ impl Planner {
             planned.services.push(PlannedService {
                 key: service.key(),
                 roster: Roster::new(service.scheduler, before, &listed),
-                masquerades: false,
+                owner,
+                owners: owner.into_iter().collect(),
+                persistence: service.persistence,
+                one_packet: service.one_packet,
                 settings: service.settings.over(config.settings()),
                 slot,
             });
         }
-        self.forget_masquerading(&mut numbers, oldest);
-        let ends: Vec<_> = numbers.iter().filter(|n| n.masqueraded.is_some()).collect();
-        let snapshot = planned.into_snapshot(self, generation, config, network, &ends);
+        self.forget_ways(&mut numbers, oldest);
+        let snapshot = planned.into_snapshot(self, generation, config, network, &numbers);
         let snapshot = Arc::new(snapshot);
         self.at_work.push(Arc::downgrade(&snapshot));
         for (index, number) in numbers.iter().enumerate() {
@@ -233,6 +268,11 @@ impl Planner {
             let number = &mut numbers[index];
             number.retired = None;
             number.masqueraded = whose.masqueraded.or(number.masqueraded);
+            number.keeps_ports |= whose.keeps_ports;
+            for (owner, since) in whose.owners {
+                number.owners.retain(|(other, _)| *other != owner);
+                number.owners.push((owner, since));
+            }
             return Some(id(index));
         }
         if numbers.len() < self.limits.real_servers {
@@ -242,7 +282,7 @@ impl Planner {
         // A shard that works by a snapshot from before may begin a connection.
         let idle = |(index, number): &(usize, &Number)| {
             number.retired.is_some_and(|retired| retired <= oldest)
-                && self.loads.connections(id(*index)) == (0, 0)
+                && self.loads.is_idle(id(*index))
         };
         let (index, _) = numbers
             .iter()
@@ -259,14 +299,17 @@ impl Planner {
         at_work.next().map_or(next, |snapshot| snapshot.generation)
     }
 
-    /// Forgets that a real server was masqueraded once nobody masquerades it
-    /// any more and none of its connections is left.
-    fn forget_masquerading(&self, numbers: &mut [Number], oldest: u64) {
+    /// Forgets that a real server was masqueraded, and how owners of its
+    /// connections were found, once nobody does so any more and none of its
+    /// connections is left.
+    fn forget_ways(&self, numbers: &mut [Number], oldest: u64) {
         for (id, number) in (0u32..).map(RealServerId).zip(numbers) {
-            let is_over = number.masqueraded.is_some_and(|last| last < oldest);
-            if is_over && self.loads.connections(id) == (0, 0) {
-                number.masqueraded = None;
+            if !self.loads.is_idle(id) {
+                continue;
             }
+            number.masqueraded = number.masqueraded.filter(|last| *last >= oldest);
+            number.owners.retain(|(_, last)| *last >= oldest);
+            number.keeps_ports &= number.masqueraded.is_some();
         }
     }
 }
@@ -327,40 +370,34 @@ impl Parts {
         self.real_servers[id.index()] = Some(planned);
     }
 
-    /// The snapshot; `ends` are the real servers whose replies are masqueraded.
+    /// Tells each service how owners of its connections were found before.
+    fn remember_owners(&mut self, numbers: &[Number]) {
+        for number in numbers {
+            let service = |it: &&mut PlannedService| it.key == number.service;
+            let Some(service) = self.services.iter_mut().find(service) else {
+                continue;
+            };
+            for (owner, _) in &number.owners {
+                if !service.owners.contains(owner) {
+                    service.owners.push(*owner);
+                }
+            }
+            // What was masqueraded goes on where it began.
+            service.owner = service.owners.first().copied();
+        }
+    }
+
+    /// The snapshot; `numbers` tell of real servers there were before, too.
     fn into_snapshot(
         mut self,
         planner: &Planner,
         generation: u64,
         config: &Arc<Config>,
         network: &Arc<Network>,
-        ends: &[&Number],
+        numbers: &[Number],
     ) -> Snapshot {
-        let mut masquerading: Vec<_> = ends.iter().map(|number| number.service).collect();
-        masquerading.sort_unstable();
-        for service in &mut self.services {
-            service.masquerades = masquerading.binary_search(&service.key).is_ok();
-        }
-        let by_address: Vec<_> = (0u32..)
-            .zip(&self.services)
-            .filter_map(|(index, service)| {
-                let (protocol, address) = (service.key.protocol()?, service.key.address()?);
-                Some((protocol.number(), address.ip(), address.port(), index))
-            })
-            .collect();
-        let end = |number: &&Number| {
-            let protocol = number.service.protocol()?.number();
-            Some((protocol, number.address, number.port, 0))
-        };
-        let mut masqueraded: Vec<_> = ends.iter().filter_map(end).collect();
-        masqueraded.sort_unstable();
-        masqueraded.dedup();
-        let mut masqueraded_addresses: Vec<_> = masqueraded
-            .iter()
-            .map(|(_, address, ..)| *address)
-            .collect();
-        masqueraded_addresses.sort_unstable();
-        masqueraded_addresses.dedup();
+        self.remember_owners(numbers);
+        let lookup = Lookup::new(self.services.iter().map(|it| it.key), planner.seed);
         let mut tunnels: Vec<_> = (0u32..)
             .zip(&self.real_servers)
             .filter_map(|(id, planned)| Some((id, planned.as_ref()?)))
@@ -369,9 +406,10 @@ impl Parts {
             .collect();
         tunnels.sort_unstable();
         tunnels.dedup_by_key(|(_, address, ..)| *address);
-        let mut vips: Vec<_> = by_address.iter().map(|(_, address, ..)| *address).collect();
+        let mut vips: Vec<_> = lookup.vips().collect();
         vips.sort_unstable();
         vips.dedup();
+        let serves = |family| self.services.iter().any(|it| it.key.family() == family);
         Snapshot {
             generation,
             config: config.clone(),
@@ -379,12 +417,12 @@ impl Parts {
             loads: planner.loads.clone(),
             paths: planner.paths.clone(),
             lifetimes: Lifetimes::new(&config.timeouts()),
-            by_address: EndTable::new(&by_address, planner.seed),
-            masqueraded: EndTable::new(&masqueraded, planner.seed),
-            masqueraded_addresses,
+            lookup,
+            mark_owners: mark_owners(&self.services),
+            masqueraded: masqueraded(numbers, planner.seed),
             tunnels: EndTable::new(&tunnels, planner.seed),
-            serves_ipv4: vips.iter().any(IpAddr::is_ipv4),
-            serves_ipv6: vips.iter().any(IpAddr::is_ipv6),
+            serves_ipv4: serves(Family::V4),
+            serves_ipv6: serves(Family::V6),
             vips,
             services: self.services,
             real_servers: self.real_servers,
@@ -392,6 +430,39 @@ impl Parts {
             shards: planner.limits.shards.max(1),
         }
     }
+}
+
+/// How owners of connections are found that belong to a service on some mark.
+fn mark_owners(services: &[PlannedService]) -> Vec<Owner> {
+    let marked = services.iter().filter(|it| it.key.address().is_none());
+    let mut all = Vec::new();
+    for owner in marked.flat_map(|service| &service.owners) {
+        if !all.contains(owner) {
+            all.push(*owner);
+        }
+    }
+    all
+}
+
+/// Where real servers reply from that are masqueraded, or were.
+fn masqueraded(numbers: &[Number], seed: Seed) -> Ends {
+    let owners: Vec<Vec<Owner>> = numbers
+        .iter()
+        .map(|number| number.owners.iter().map(|(owner, _)| *owner).collect())
+        .collect();
+    let ends: Vec<_> = numbers
+        .iter()
+        .zip(&owners)
+        .filter(|(number, _)| number.masqueraded.is_some())
+        .map(|(number, owners)| End {
+            service: number.service,
+            address: number.address,
+            port: number.port,
+            keeps_ports: number.keeps_ports,
+            owners,
+        })
+        .collect();
+    Ends::new(&ends, seed)
 }
 
 impl Snapshot {
@@ -483,7 +554,7 @@ mod tests {
             planner.loads().add(0, RealServerId(0), connections, 0);
             let snapshot = planner.plan(config, &network).unwrap();
             assert_eq!(
-                snapshot.services[0].masquerades,
+                snapshot.services[0].owner.is_some(),
                 snapshot.masqueraded_ends().count() > 0
             );
             (snapshot.masqueraded_ends().count(), snapshot)

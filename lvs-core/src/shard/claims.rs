@@ -1,5 +1,7 @@
 //! Which traffic a director asks for.
 
+use core::num::NonZeroU32;
+
 use super::Shard;
 use crate::packet::icmp::Quote;
 use crate::packet::{FlowKey, Kind, Packet, PacketBuf};
@@ -22,17 +24,24 @@ impl Shard<'_> {
         }
         let addresses = &packet.flow.addresses;
         match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp => asks_for(&self.snapshot, &packet.flow),
+            Kind::Tcp { .. } | Kind::Udp => {
+                let mark = self
+                    .snapshot
+                    .config
+                    .classifier()
+                    .mark(buf.ingress(), &packet);
+                asks_for(&self.snapshot, &packet.flow, mark)
+            }
             Kind::Fragment => {
                 self.snapshot.is_vip(addresses.destination())
                     || self.snapshot.is_masqueraded_address(addresses.source())
             }
             Kind::IcmpError => Quote::parse(buf, &packet)
-                .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed())),
+                .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed(), None)),
         }
     }
 }
 
-fn asks_for(snapshot: &Snapshot, flow: &FlowKey) -> bool {
-    snapshot.service(flow).is_some() || snapshot.is_masqueraded_reply(flow)
+fn asks_for(snapshot: &Snapshot, flow: &FlowKey, mark: Option<NonZeroU32>) -> bool {
+    snapshot.service(flow, mark).is_some() || snapshot.masqueraded_reply(flow).is_some()
 }

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
-use super::schedule::may_begin;
+use super::schedule::{Scheduled, is_left_to_host, may_begin};
 use crate::config::{Setting, Settings};
 use crate::conn::tcp::TcpState;
 use crate::conn::{ConnTable, Direction, Method};
@@ -12,7 +12,7 @@ use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
 use crate::snapshot::{ShardId, Snapshot};
 use crate::stats::Stats;
-use crate::steer;
+use crate::steer::{self, Owner};
 use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
 
@@ -93,28 +93,47 @@ impl Step<'_, '_> {
     /// A packet of no connection of this shard.
     fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
-        let Some((_, service)) = snapshot.service(&packet.flow) else {
+        let mark = snapshot.config.classifier().mark(buf.ingress(), packet);
+        let Some(service) = snapshot.service(&packet.flow, mark) else {
             return Ok(self.outside_services(packet));
         };
-        if service.masquerades
-            && let Some(owner) = self.elsewhere(packet.flow.source())
-        {
+        let begins = may_begin(packet, &service.settings);
+        let owner = if begins {
+            let owner = service.owner.as_ref().map(core::slice::from_ref);
+            owner.and_then(|owner| self.next_owner(owner, packet.flow.source()))
+        } else {
+            self.next_owner(&service.owners, packet.flow.source())
+        };
+        if let Some(owner) = owner {
             return Ok(Verdict::Handoff(owner));
         }
-        if !may_begin(packet, &service.settings) {
+        if !begins || is_left_to_host(packet, service) {
             return Ok(Verdict::Host);
         }
         if !self.can_be_client(packet.flow.addresses.source()) {
             return Err(DropReason::BadSource.into());
         }
-        let (at, id) = self.schedule(packet, service)?;
-        if let Some(mut entry) = self.table.entry_mut(at) {
-            entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
-        }
+        let Scheduled {
+            at,
+            id,
+            port,
+            method,
+        } = self.schedule(packet, service)?;
         self.stats.count_connection(id);
-        self.observe(at, id, packet, Direction::Request);
+        match at {
+            Some(at) => {
+                if let Some(mut entry) = self.table.entry_mut(at) {
+                    entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
+                }
+                self.observe(at, id, packet, Direction::Request);
+            }
+            None => {
+                let length = packet.length;
+                self.stats.count_packet(id, Direction::Request, length);
+            }
+        }
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
-        match self.to_real_server(id, planned, planned.port, planned.forwarding.into())? {
+        match self.to_real_server(id, planned, port, method)? {
             Some(to) => forward::request(buf, packet, &to, &snapshot.network),
             None => Ok(Verdict::Host),
         }
@@ -124,14 +143,14 @@ impl Step<'_, '_> {
     fn outside_services(&mut self, packet: &Packet) -> Verdict {
         let flow = &packet.flow;
         let snapshot = self.snapshot;
-        if snapshot.is_masqueraded_reply(flow)
-            && let Some(owner) = self.elsewhere(flow.destination())
+        if let Some(owners) = snapshot.masqueraded_reply(flow)
+            && let Some(owner) = self.next_owner(owners, flow.destination())
         {
             return Verdict::Handoff(owner);
         }
         // A real server reached by direct routing or a tunnel replies as the
         // service itself. The host routes that; the connection takes note.
-        if snapshot.is_vip(flow.addresses.source()) {
+        if snapshot.may_be_vip(flow.addresses.source()) {
             let request = flow.reversed();
             let hash = self.table.hash(&request);
             if let Some((at, Direction::Request)) = self.table.find(&request, hash, None)
@@ -158,10 +177,10 @@ impl Step<'_, '_> {
         }
     }
 
-    /// The shard that owns a client's masqueraded connections, if not this one.
-    pub(super) fn elsewhere(&self, (client, port): (IpAddr, u16)) -> Option<ShardId> {
-        let owner = steer::shard_of(client, port, self.snapshot.seed, self.snapshot.shards);
-        (owner != self.id).then_some(owner)
+    /// The next shard that may have a client's connection.
+    pub(super) fn next_owner(&self, owners: &[Owner], client: (IpAddr, u16)) -> Option<ShardId> {
+        let all = (self.snapshot.seed, self.snapshot.shards);
+        steer::next_owner(owners, client, self.id, all)
     }
 }
 

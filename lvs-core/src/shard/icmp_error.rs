@@ -118,12 +118,14 @@ impl Step<'_, '_> {
     /// An ICMP error about no connection of this shard, by the reversed flow
     /// it quotes: another's, or the host's.
     fn error_elsewhere(&self, flow: &FlowKey) -> Verdict {
-        let client = match self.snapshot.service(flow) {
-            Some((_, service)) if service.masquerades => flow.source(),
-            None if self.snapshot.is_masqueraded_reply(flow) => flow.destination(),
-            _ => return Verdict::Host,
+        // What mark the connection's packets carried is not known.
+        let owner = match self.snapshot.service(flow, None) {
+            Some(service) => self.next_owner(&service.owners, flow.source()),
+            None => match self.snapshot.masqueraded_reply(flow) {
+                Some(owners) => self.next_owner(owners, flow.destination()),
+                None => self.next_owner(&self.snapshot.mark_owners, flow.source()),
+            },
         };
-        self.elsewhere(client)
-            .map_or(Verdict::Host, Verdict::Handoff)
+        owner.map_or(Verdict::Host, Verdict::Handoff)
     }
 }

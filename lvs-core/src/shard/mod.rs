@@ -5,6 +5,7 @@ mod claims;
 mod decide;
 mod icmp_error;
 mod observe;
+mod persist;
 mod schedule;
 mod way;
 
@@ -15,7 +16,7 @@ use core::fmt;
 use core::hint::black_box;
 use core::marker::PhantomData;
 
-use crate::conn::{ACTIVE, ConnTable, Entry, Line, lines_for};
+use crate::conn::{ACTIVE, ASSURED, ConnTable, Entry, Line, TEMPLATE, lines_for};
 use crate::packet::{Packet, PacketBuf, Seed};
 use crate::plan::Limits;
 use crate::sched;
@@ -25,6 +26,7 @@ use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
 use answers::AnswerBudget;
 use decide::Step;
+use observe::uncount;
 
 /// One core's share of a director.
 ///
@@ -175,12 +177,11 @@ impl<'m> Shard<'m> {
     /// Ends connections whose time has come, in at most `budget` steps, and
     /// returns how many.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
-        let (loads, id) = (&self.snapshot.loads, self.id.index());
+        let (loads, id, mut closed) = (&self.snapshot.loads, self.id, 0);
         let ended = self.table.expire(now.tick(), budget, |entry| {
-            let active = i32::from(entry.has(ACTIVE));
-            loads.add(id, entry.real_server(), -active, active - 1);
+            closed += u64::from(uncount(loads, id, entry));
         });
-        self.stats.closed += ended as u64;
+        self.stats.closed += closed;
         ended
     }
 
@@ -276,6 +277,13 @@ pub struct Connection {
     pub port: u16,
     /// How packets reach it.
     pub method: crate::conn::Method,
+    /// Whether it is no connection but a template, which keeps a client to the
+    /// real server. Its flow is from the part of the client's address that
+    /// counts, port 0; that of a service on a mark has protocol 0 and the mark in
+    /// the first four bytes of the virtual address.
+    pub template: bool,
+    /// Of a template: whether one of its connections was established.
+    pub assured: bool,
     /// The state, for TCP.
     pub tcp_state: Option<crate::conn::tcp::TcpState>,
     /// Whether it counts as active.
@@ -296,7 +304,9 @@ impl Connection {
             address: entry.real_server_address(),
             port: entry.real_server_port(),
             method: entry.method(),
-            tcp_state: (entry.protocol() == crate::packet::transport::TCP)
+            template: entry.has(TEMPLATE),
+            assured: entry.has(TEMPLATE) && entry.has(ASSURED),
+            tcp_state: (entry.protocol() == crate::packet::transport::TCP && !entry.has(TEMPLATE))
                 .then(|| entry.tcp_state()),
             active: entry.has(ACTIVE),
             packets: entry.packets(),

@@ -3,8 +3,10 @@
 use super::decide::Step;
 use crate::config::RealServerId;
 use crate::conn::tcp::{self, Event, TcpState, View};
-use crate::conn::{ACTIVE, Direction, Method, OUTPUT_SEEN};
+use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Direction, Entry, Method, OUTPUT_SEEN, TEMPLATE};
+use crate::loads::Loads;
 use crate::packet::{Kind, Packet};
+use crate::snapshot::ShardId;
 
 impl Step<'_, '_> {
     /// Moves a connection's state and deadline by a packet, and counts it.
@@ -46,6 +48,13 @@ impl Step<'_, '_> {
                 state = next;
             }
         }
+        if let Some(entry) = self.table.entry(at)
+            && entry.has(CONTROLLED)
+            && !entry.has(ASSURED)
+            && is_established(packet, state, direction)
+        {
+            self.table.assure(at);
+        }
         let now = self.now.tick();
         self.table
             .extend(at, now.after(self.lifetime(packet, state)), now);
@@ -54,12 +63,8 @@ impl Step<'_, '_> {
     /// Ends a connection before its time.
     pub(super) fn end(&mut self, at: u32) {
         if let Some(entry) = self.table.entry(at) {
-            let active = i32::from(entry.has(ACTIVE));
-            let id = entry.real_server();
-            self.snapshot
-                .loads
-                .add(self.id.index(), id, -active, active - 1);
-            self.stats.closed += 1;
+            let closed = uncount(&self.snapshot.loads, self.id, entry);
+            self.stats.closed += u64::from(closed);
         }
         self.table.remove(at);
     }
@@ -70,5 +75,26 @@ impl Step<'_, '_> {
             Kind::Tcp { .. } => self.snapshot.lifetimes.tcp(state),
             _ => self.snapshot.lifetimes.udp(),
         }
+    }
+}
+
+/// Takes an entry that ends out of its real server's counts; whether it is a
+/// connection, and no template.
+pub(super) fn uncount(loads: &Loads, shard: ShardId, entry: Entry<'_>) -> bool {
+    let (shard, id) = (shard.index(), entry.real_server());
+    if entry.has(TEMPLATE) {
+        loads.add_template(shard, id, -1);
+        return false;
+    }
+    let active = i32::from(entry.has(ACTIVE));
+    loads.add(shard, id, -active, active - 1);
+    true
+}
+
+/// Whether both ends are known to take part now.
+const fn is_established(packet: &Packet, state: TcpState, direction: Direction) -> bool {
+    match packet.kind {
+        Kind::Tcp { .. } => matches!(state, TcpState::Established),
+        _ => matches!(direction, Direction::Reply),
     }
 }

@@ -3,15 +3,30 @@
 use core::net::IpAddr;
 
 use super::decide::{RST, SYN, Step};
+use super::persist::port_of;
 use crate::config::{RealServerId, Setting, Settings};
-use crate::conn::NewConnection;
 use crate::conn::tcp::TcpState;
+use crate::conn::{Method, NewConnection};
 use crate::forward::{Answer, Stopped};
+use crate::lookup::{FTP, FTP_DATA};
 use crate::network::Resolution;
 use crate::packet::{Kind, Packet};
 use crate::sched::Arrival;
 use crate::snapshot::PlannedService;
 use crate::verdict::DropReason;
+
+/// A packet that has a real server now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scheduled {
+    /// Its connection; `None` for a packet that is scheduled by itself, of which
+    /// nothing is kept.
+    pub(super) at: Option<u32>,
+    pub(super) id: RealServerId,
+    /// The port it goes to.
+    pub(super) port: u16,
+    /// How it goes there.
+    pub(super) method: Method,
+}
 
 impl Step<'_, '_> {
     /// Whether somebody who can be answered could send from this address.
@@ -37,38 +52,78 @@ impl Step<'_, '_> {
         &mut self,
         packet: &Packet,
         service: &PlannedService,
-    ) -> Result<(u32, RealServerId), Stopped> {
-        let (client, client_port) = packet.flow.source();
-        let vip = packet.flow.addresses.destination();
-        let arrival = Arrival {
-            client,
-            client_port,
-            vip,
+    ) -> Result<Scheduled, Stopped> {
+        let chosen = match &service.persistence {
+            Some(persistence) => self
+                .kept(packet, service, persistence)?
+                .map(|(id, template)| (id, Some(template))),
+            None => self.pick(packet, service).map(|id| (id, None)),
         };
-        let loads = &self.snapshot.loads;
-        let refused = Stopped::Answered(Answer::PortUnreachable, DropReason::NoRealServer);
-        let id = self
-            .schedulers
-            .get_mut(service.slot as usize)
-            .and_then(Option::as_mut)
-            .and_then(|state| state.pick(&service.roster, &arrival, |id| loads.of(id)))
-            .ok_or(refused)?;
+        let (id, template) = chosen.ok_or_else(|| self.refusal(packet, service))?;
         let planned = self
             .snapshot
             .real_server(id)
             .ok_or(DropReason::RealServerGone)?;
+        let method = planned.forwarding.into();
+        let port = port_of(packet, service, planned);
+        let mut scheduled = Scheduled {
+            at: None,
+            id,
+            port,
+            method,
+        };
+        if service.one_packet && packet.kind == Kind::Udp {
+            return Ok(scheduled);
+        }
         let new = NewConnection {
             flow: packet.flow,
             real_server: id,
             address: planned.address,
-            port: planned.port,
-            method: planned.forwarding.into(),
+            port,
+            method,
         };
         let now = self.now.tick();
         let deadline = now.after(self.lifetime(packet, TcpState::None));
         let at = self.table.insert(&new, deadline, now)?;
         self.snapshot.loads.add(self.id.index(), id, 0, 1);
-        Ok((at, id))
+        if let Some(template) = template {
+            self.table.control(at, template);
+        }
+        scheduled.at = Some(at);
+        Ok(scheduled)
+    }
+
+    /// Asks the service's scheduler for a real server.
+    pub(super) fn pick(
+        &mut self,
+        packet: &Packet,
+        service: &PlannedService,
+    ) -> Option<RealServerId> {
+        let (client, client_port) = packet.flow.source();
+        let arrival = Arrival {
+            client,
+            client_port,
+            vip: packet.flow.addresses.destination(),
+        };
+        let loads = &self.snapshot.loads;
+        self.schedulers
+            .get_mut(service.slot as usize)
+            .and_then(Option::as_mut)
+            .and_then(|state| state.pick(&service.roster, &arrival, |id| loads.of(id)))
+    }
+
+    /// What a client is told for whom there is no real server. Nothing, where it
+    /// asked an address that is not the host's, as only services on marks have:
+    /// the kernel cannot answer from it either.
+    pub(super) fn refusal(&self, packet: &Packet, service: &PlannedService) -> Stopped {
+        let vip = packet.flow.addresses.destination();
+        let reason = DropReason::NoRealServer;
+        if service.key.address().is_none()
+            && self.snapshot.network.resolve(vip) != Resolution::Local
+        {
+            return Stopped::Dropped(reason);
+        }
+        Stopped::Answered(Answer::PortUnreachable, reason)
     }
 }
 
@@ -88,4 +143,12 @@ pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
     wanted && packet.flow.source_port != FTP_DATA
 }
 
-const FTP_DATA: u16 = 20;
+/// Whether a packet that could begin a connection is the host's all the same:
+/// one to a port of FTP's data, where only the service's own port is scheduled.
+///
+/// *Source:* the behaviour of `ip_vs_schedule` and `ip_vs_leave`, Linux 6.12.
+pub(super) const fn is_left_to_host(packet: &Packet, service: &PlannedService) -> bool {
+    service.persistence.is_none()
+        && service.key.port() == FTP
+        && packet.flow.destination_port != FTP
+}

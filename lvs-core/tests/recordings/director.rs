@@ -125,6 +125,7 @@ impl<'m> Director<'m> {
             Command::Mark(rule) => self.draft.classifier.rules.push(rule),
             Command::ListConnections
             | Command::ListServices
+            | Command::ListTemplates
             | Command::ListTimeouts
             | Command::ListTraffic
             | Command::ListOther => return Ok(()),

@@ -5,11 +5,12 @@
 //! may end two of its ticks late.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use lvs_core::config::ClientMask;
 use lvs_core::conn::tcp::TcpState;
-use lvs_core::{Connection, ForwardingMethod, Instant, Service};
+use lvs_core::{Connection, ForwardingMethod, Instant, RealServer, RealServerId, Service};
 
 use crate::director::Director;
 
@@ -50,6 +51,36 @@ pub(crate) fn connections(
 
 /// Compares a listing of services and real servers (`ipvsadm -Ln`).
 pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    compare(printed, director, |service, real_server, id| {
+        let method = match real_server.forwarding {
+            ForwardingMethod::Masquerade => "Masq",
+            ForwardingMethod::DirectRoute => "Route",
+            ForwardingMethod::Tunnel(_) => "Tunnel",
+        };
+        let (active, inactive) = director.loads().connections(id);
+        let end = end(service, real_server);
+        let weight = real_server.share().get();
+        format!("{end} {method} {weight} {active} {inactive}")
+    })
+}
+
+/// Compares the same listing with templates (`ipvsadm -Ln --persistent-conn`).
+pub(crate) fn templates(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    compare(printed, director, |service, real_server, id| {
+        let (active, inactive) = director.loads().connections(id);
+        let templates = director.loads().templates(id);
+        let end = end(service, real_server);
+        let weight = real_server.share().get();
+        format!("{end} {weight} {templates} {active} {inactive}")
+    })
+}
+
+/// Compares a listing of services, each real server's line made by `row`.
+fn compare(
+    printed: &str,
+    director: &Director<'_>,
+    row: impl Fn(&Service, &RealServer, RealServerId) -> String,
+) -> Result<(), String> {
     let (mut listed, mut service) = (BTreeSet::new(), String::new());
     for line in printed.lines().skip(3) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -65,7 +96,7 @@ pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), Str
         .draft
         .services
         .iter()
-        .flat_map(|service| rows(service, director))
+        .flat_map(|service| rows(service, director, &row))
         .collect();
     if mine == listed {
         return Ok(());
@@ -118,13 +149,19 @@ pub(crate) fn timeouts(printed: &str, director: &Director<'_>) -> Result<(), Str
 fn shown(connection: &Connection) -> Vec<String> {
     let flow = connection.flow;
     let end = |(address, port)| SocketAddr::new(address, port).to_string();
-    let protocol = if flow.protocol == 6 { "TCP" } else { "UDP" };
+    let protocol = match flow.protocol {
+        0 => "IP",
+        6 => "TCP",
+        _ => "UDP",
+    };
+    let state = match (connection.template, connection.assured) {
+        (true, true) => "ASSURED",
+        (true, false) => "NONE",
+        _ => connection.tcp_state.map_or("UDP", TcpState::name),
+    };
     vec![
         protocol.to_string(),
-        connection
-            .tcp_state
-            .map_or("UDP", TcpState::name)
-            .to_string(),
+        state.to_string(),
         end(flow.source()),
         end(flow.destination()),
         end((connection.address, connection.port)),
@@ -140,28 +177,47 @@ fn agree(left: &str, remaining: Duration) -> bool {
     (earliest..=latest).contains(&listed)
 }
 
+/// A service as the words of its line.
+fn named(service: &Service) -> String {
+    let mut name = format!("{} {}", service.key, service.scheduler.name());
+    if let Some(persistence) = service.persistence {
+        name += &format!(" persistent {}", persistence.timeout.as_secs());
+        match persistence.mask {
+            Some(ClientMask::V4(mask)) if mask != Ipv4Addr::BROADCAST => {
+                name += &format!(" mask {mask}");
+            }
+            Some(ClientMask::V6(length)) if length < 128 => name += &format!(" mask {length}"),
+            _ => {}
+        }
+    }
+    if service.one_packet {
+        name += " ops";
+    }
+    name
+}
+
 /// A service and its real servers as the words of their lines.
-fn rows(service: &Service, director: &Director<'_>) -> Vec<String> {
-    let name = format!("{} {}", service.key, service.scheduler.name());
-    let snapshot = director.shard.snapshot();
-    let ids = snapshot
+fn rows(
+    service: &Service,
+    director: &Director<'_>,
+    row: impl Fn(&Service, &RealServer, RealServerId) -> String,
+) -> Vec<String> {
+    let name = named(service);
+    let ids = director
+        .shard
+        .snapshot()
         .real_servers()
         .filter(|(key, ..)| *key == service.key());
     let real_servers = ids.map(|(_, address, port, id)| {
-        let same =
-            |rs: &&lvs_core::RealServer| rs.address == address && rs.port_in(&service.key) == port;
+        let same = |rs: &&RealServer| rs.address == address && rs.port_in(&service.key) == port;
         let real_server = service.real_servers.iter().find(same).unwrap();
-        let method = match real_server.forwarding {
-            ForwardingMethod::Masquerade => "Masq",
-            ForwardingMethod::DirectRoute => "Route",
-            ForwardingMethod::Tunnel(_) => "Tunnel",
-        };
-        let (active, inactive) = director.loads().connections(id);
-        let end = SocketAddr::new(address, port);
-        let weight = real_server.share().get();
-        format!("{name} -> {end} {method} {weight} {active} {inactive}")
+        format!("{name} -> {}", row(service, real_server, id))
     });
     std::iter::once(name.clone()).chain(real_servers).collect()
+}
+
+fn end(service: &Service, real_server: &RealServer) -> SocketAddr {
+    SocketAddr::new(real_server.address, real_server.port_in(&service.key))
 }
 
 /// Two of the director's ticks and one of the kernel's, rounded up.
