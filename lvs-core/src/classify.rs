@@ -83,20 +83,19 @@ mod tests {
     use core::net::Ipv4Addr;
 
     fn packet() -> Packet {
-        Packet {
-            flow: FlowKey {
-                addresses: Addresses::V4 {
-                    source: Ipv4Addr::new(198, 51, 100, 7),
-                    destination: Ipv4Addr::new(192, 0, 2, 10),
-                },
-                source_port: 40_000,
-                destination_port: 80,
-                protocol: 17,
+        let mut packet = Packet::NONE;
+        packet.flow = FlowKey {
+            addresses: Addresses::V4 {
+                source: Ipv4Addr::new(198, 51, 100, 7),
+                destination: Ipv4Addr::new(192, 0, 2, 10),
             },
-            kind: Kind::Udp,
-            source_mac: [2, 0, 0, 0, 0, 7],
-            ..Packet::NONE
-        }
+            source_port: 40_000,
+            destination_port: 80,
+            protocol: 17,
+        };
+        packet.kind = Kind::Udp;
+        packet.source_mac = [2, 0, 0, 0, 0, 7];
+        packet
     }
 
     fn prefix(address: [u8; 4], length: u8) -> Prefix {
@@ -172,10 +171,8 @@ mod tests {
     fn ports_are_those_of_packets_that_have_some() {
         let mut rule = any();
         rule.destination_ports = vec![0..=u16::MAX];
-        let fragment = Packet {
-            kind: Kind::Fragment,
-            ..packet()
-        };
+        let mut fragment = packet();
+        fragment.kind = Kind::Fragment;
         assert!(!rule.fits(Port(0), &fragment));
         assert!(any().fits(Port(0), &fragment));
     }

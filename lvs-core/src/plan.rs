@@ -267,6 +267,11 @@ impl Planner {
         if let Some(index) = numbers.iter().position(same) {
             let number = &mut numbers[index];
             number.retired = None;
+            // A service made anew counts anew.
+            let service = |before: &Arc<Snapshot>| before.config.service(whose.service).is_some();
+            if !self.previous.as_ref().is_some_and(service) {
+                number.since = whose.since;
+            }
             number.masqueraded = whose.masqueraded.or(number.masqueraded);
             number.keeps_ports |= whose.keeps_ports;
             for (owner, since) in whose.owners {

@@ -3,9 +3,9 @@
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
-use super::schedule::{Scheduled, is_left_to_host, may_begin};
-use crate::config::{Setting, Settings};
-use crate::conn::tcp::TcpState;
+use super::gone::makes_way;
+use super::schedule::{Scheduled, is_for_ftp_data, may_begin};
+use crate::config::{RealServerId, Setting};
 use crate::conn::{ConnTable, Direction, Method};
 use crate::forward::{self, Stopped};
 use crate::packet::{Kind, Packet, PacketBuf};
@@ -65,14 +65,16 @@ impl Step<'_, '_> {
         let id = entry.real_server();
         match direction {
             Direction::Request => {
-                let (snapshot, state) = (self.snapshot, entry.tcp_state());
+                let snapshot = self.snapshot;
                 let planned = snapshot.real_server(id);
-                if opens(packet) && begins_again(state, snapshot.settings_of(planned)) {
+                if opens(packet) && makes_way(entry, planned, snapshot.settings_of(planned)) {
                     self.end(at);
                     return self.unknown(buf, packet);
                 }
-                let planned = planned.ok_or(DropReason::RealServerGone)?;
                 let (port, method) = (entry.real_server_port(), entry.method());
+                let Some(planned) = planned else {
+                    return self.without_real_server(buf, packet, at, method);
+                };
                 self.observe(at, id, packet, direction);
                 match self.to_real_server(id, planned, port, method)? {
                     Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
@@ -88,6 +90,27 @@ impl Step<'_, '_> {
                 Ok(forward::reply(buf, packet, service, &hop, network)?)
             }
         }
+    }
+
+    /// A packet of a connection that has no real server: one that bypasses them,
+    /// or whose real server is gone.
+    fn without_real_server(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        at: u32,
+        method: Method,
+    ) -> Result<Verdict, Stopped> {
+        if method == Method::Bypass {
+            self.observe(at, RealServerId::NONE, packet, Direction::Request);
+            return self.bypass(buf, packet);
+        }
+        let settings = self.snapshot.config.settings();
+        if !settings.is_on(Setting::ExpireNodestConn) {
+            return Err(DropReason::RealServerGone.into());
+        }
+        self.end_with_template(at);
+        self.unknown(buf, packet)
     }
 
     /// A packet of no connection of this shard.
@@ -107,7 +130,8 @@ impl Step<'_, '_> {
         if let Some(owner) = owner {
             return Ok(Verdict::Handoff(owner));
         }
-        if !begins || is_left_to_host(packet, service) {
+        let unkept = service.persistence.is_none();
+        if !begins || unkept && is_for_ftp_data(packet, service) {
             return Ok(Verdict::Host);
         }
         if !self.can_be_client(packet.flow.addresses.source()) {
@@ -118,7 +142,12 @@ impl Step<'_, '_> {
             id,
             port,
             method,
-        } = self.schedule(packet, service)?;
+        } = match self.schedule(packet, service) {
+            Err(Stopped::Answered(..)) if is_for_ftp_data(packet, service) => {
+                return Ok(Verdict::Host);
+            }
+            scheduled => scheduled?,
+        };
         self.stats.count_connection(id);
         match at {
             Some(at) => {
@@ -131,6 +160,9 @@ impl Step<'_, '_> {
                 let length = packet.length;
                 self.stats.count_packet(id, Direction::Request, length);
             }
+        }
+        if method == Method::Bypass {
+            return self.bypass(buf, packet);
         }
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
         match self.to_real_server(id, planned, port, method)? {
@@ -187,12 +219,6 @@ impl Step<'_, '_> {
 /// Whether a packet asks for a new connection.
 const fn opens(packet: &Packet) -> bool {
     matches!(packet.kind, Kind::Tcp { flags } if flags & SYN != 0 && flags & RST == 0)
-}
-
-/// Whether a new connection takes the place of one in this state, which has
-/// ended but is still remembered.
-const fn begins_again(state: TcpState, settings: &Settings) -> bool {
-    settings.is_on(Setting::ConnReuseMode) && matches!(state, TcpState::TimeWait | TcpState::Close)
 }
 
 pub(super) const SYN: u8 = 0x02;

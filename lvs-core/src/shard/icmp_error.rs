@@ -41,6 +41,9 @@ impl Step<'_, '_> {
         };
         let id = entry.real_server();
         let (method, port) = (entry.method(), entry.real_server_port());
+        if method == Method::Bypass {
+            return Ok(Verdict::Host);
+        }
         let rewritten = method == Method::Masquerade;
         if rewritten && !icmp::checksum_fits(buf, packet) {
             return Err(DropReason::BadIcmpChecksum.into());

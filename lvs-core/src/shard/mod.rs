@@ -1,8 +1,10 @@
 //! One core's share of a director: its connections, its schedulers, its counters.
 
 mod answers;
+mod bypass;
 mod claims;
 mod decide;
+mod gone;
 mod icmp_error;
 mod observe;
 mod persist;
@@ -47,6 +49,8 @@ pub struct Shard<'m> {
     schedulers: Vec<Option<sched::State>>,
     stats: Stats,
     answers: AnswerBudget,
+    /// The entry to go on with in a sweep for connections of removed real servers.
+    sweep: Option<u32>,
     /// What the passes of a batch hand to one another. Kept, so that no batch
     /// begins with making it.
     ahead: [Ahead; BATCH],
@@ -93,6 +97,7 @@ impl<'m> Shard<'m> {
             schedulers: alloc::vec![None; limits.services],
             stats: Stats::new(limits.real_servers),
             answers: AnswerBudget::default(),
+            sweep: None,
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -170,19 +175,36 @@ impl<'m> Shard<'m> {
     /// Connections stay as they are: they keep the number of their real server.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         let old = core::mem::replace(&mut self.snapshot, snapshot);
+        if gone::calls_for_sweep(&old, &self.snapshot) {
+            self.sweep = Some(0);
+        }
         self.take_over(Some(&old));
         old
     }
 
     /// Ends connections whose time has come, in at most `budget` steps, and
     /// returns how many.
+    ///
+    /// With `expire_nodest_conn` connections of removed real servers end here,
+    /// too, soon after the removal.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
+        let mut swept = 0;
+        if let Some(next) = self.sweep {
+            let before = self.table.len();
+            let (mut step, _) = self.step(now);
+            let rest = step.sweep(next, budget);
+            self.sweep = rest;
+            swept = before - self.table.len();
+            if rest.is_some() {
+                return swept;
+            }
+        }
         let (loads, id, mut closed) = (&self.snapshot.loads, self.id, 0);
         let ended = self.table.expire(now.tick(), budget, |entry| {
             closed += u64::from(uncount(loads, id, entry));
         });
         self.stats.closed += closed;
-        ended
+        swept + ended
     }
 
     /// What it has done so far.

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::bypass::nowhere;
 use super::decide::{RST, SYN, Step};
 use super::persist::port_of;
 use crate::config::{RealServerId, Setting, Settings};
@@ -59,13 +60,19 @@ impl Step<'_, '_> {
                 .map(|(id, template)| (id, Some(template))),
             None => self.pick(packet, service).map(|id| (id, None)),
         };
-        let (id, template) = chosen.ok_or_else(|| self.refusal(packet, service))?;
-        let planned = self
-            .snapshot
-            .real_server(id)
-            .ok_or(DropReason::RealServerGone)?;
-        let method = planned.forwarding.into();
-        let port = port_of(packet, service, planned);
+        let (id, template) = match chosen {
+            Some(chosen) => chosen,
+            None if self.may_bypass(packet, service) => (RealServerId::NONE, None),
+            None => return Err(self.refusal(packet, service)),
+        };
+        let (address, port, method) = match self.snapshot.real_server(id) {
+            Some(planned) => {
+                let port = port_of(packet, service, planned);
+                (planned.address, port, planned.forwarding.into())
+            }
+            None if id == RealServerId::NONE => (nowhere(packet), 0, Method::Bypass),
+            None => return Err(DropReason::RealServerGone.into()),
+        };
         let mut scheduled = Scheduled {
             at: None,
             id,
@@ -78,7 +85,7 @@ impl Step<'_, '_> {
         let new = NewConnection {
             flow: packet.flow,
             real_server: id,
-            address: planned.address,
+            address,
             port,
             method,
         };
@@ -143,12 +150,10 @@ pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
     wanted && packet.flow.source_port != FTP_DATA
 }
 
-/// Whether a packet that could begin a connection is the host's all the same:
-/// one to a port of FTP's data, where only the service's own port is scheduled.
+/// Whether a packet is to a port of FTP's data. Only a persistent service
+/// schedules it, and where there is no real server it is the host's.
 ///
 /// *Source:* the behaviour of `ip_vs_schedule` and `ip_vs_leave`, Linux 6.12.
-pub(super) const fn is_left_to_host(packet: &Packet, service: &PlannedService) -> bool {
-    service.persistence.is_none()
-        && service.key.port() == FTP
-        && packet.flow.destination_port != FTP
+pub(super) const fn is_for_ftp_data(packet: &Packet, service: &PlannedService) -> bool {
+    service.key.port() == FTP && packet.flow.destination_port != FTP
 }
