@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::{Range, RangeInclusive};
 
 use lvs_core::config::{
-    Config, ConfigError, Protocol, RealServer, Scheduler, Service, ServiceKey, Weight,
+    Config, ConfigError, Family, Protocol, RealServer, Scheduler, Service, ServiceKey, Weight,
 };
 
 use super::fields::{Fields, Given, Reading};
+use super::options;
 
 /// Reads every `[[service]]`. Those with faults are left out.
 pub(super) fn services<'t>(
@@ -21,7 +23,8 @@ pub(super) fn services<'t>(
     let mut services = Vec::new();
     let mut names = BTreeMap::new();
     let mut places: HashMap<ServiceKey, Range<usize>> = HashMap::new();
-    for fields in file.tables("service", &SERVICE_FIELDS, reading) {
+    let known = [&OWN_FIELDS[..], &options::FIELDS].concat();
+    for fields in file.tables("service", &known, reading) {
         let name = fields.string("name", reading);
         let Some((service, span)) = service(&fields, reading) else {
             continue;
@@ -30,7 +33,7 @@ pub(super) fn services<'t>(
         if let Some(first) = places.get(&key) {
             let what = ConfigError::DuplicateService(key).to_string();
             let help = format!("the first is in line {}", reading.line(first));
-            reading.fault(span, fields.place("address"), what, help);
+            reading.fault(span, fields.place(field_of(&key)), what, help);
             continue;
         }
         places.insert(key, span);
@@ -44,12 +47,11 @@ pub(super) fn services<'t>(
 
 /// The service of one table, and the place of its address.
 fn service<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<(Service, Range<usize>)> {
-    let help = "say what it serves, as in address = \"192.0.2.10:80\"";
-    fields.require("address", help, reading);
-    let help = "say which, as in protocol = \"tcp\"";
-    fields.require("protocol", help, reading);
-    let address = virtual_address(fields, reading);
-    let protocol = fields.choice("protocol", &PROTOCOLS, reading);
+    let identity = if fields.has("mark") {
+        mark(fields, reading)
+    } else {
+        address(fields, reading)
+    };
     let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
     let scheduler = fields.choice("scheduler", &schedulers, reading);
     // Faults of the real servers are told even if the service has its own.
@@ -58,14 +60,64 @@ fn service<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<(Servic
         .into_iter()
         .filter_map(|table| Some((real_server(&table, reading)?, table)))
         .collect();
-    let (address, protocol) = (address?, protocol?);
-    let bare = Service::new(protocol, address.value, scheduler.unwrap_or_default());
+    let Given { value: key, span } = identity?;
+    let mut bare = Service::keyed(key, scheduler.unwrap_or_default());
+    options::read(&mut bare, fields, reading);
     if let Err(error) = Config::new([bare.clone()]) {
-        let place = fields.place("address");
-        reading.fault(address.span, place, error.to_string(), help_for(&error));
+        let place = fields.place(field_of(&key));
+        reading.fault(span, place, error.to_string(), help_for(&error));
         return None;
     }
-    Some((with_real_servers(bare, real_servers, reading), address.span))
+    Some((with_real_servers(bare, real_servers, reading), span))
+}
+
+/// What a service on an address is identified by, and the place of the address.
+fn address<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<ServiceKey>> {
+    let help = "say what it serves, as in address = \"192.0.2.10:80\" or mark = 1";
+    fields.require("address", help, reading);
+    let help = "say which, as in protocol = \"tcp\"";
+    fields.require("protocol", help, reading);
+    let address = virtual_address(fields, reading);
+    let protocol = fields.choice("protocol", &PROTOCOLS, reading)?;
+    let Given {
+        value: address,
+        span,
+    } = address?;
+    Some(Given {
+        value: ServiceKey::Address { protocol, address },
+        span,
+    })
+}
+
+/// What a service on a firewall mark is identified by, and the place of the mark.
+fn mark<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<ServiceKey>> {
+    for name in ["address", "protocol"] {
+        if fields.has(name) {
+            let what = format!("{name} is given, but the mark alone says what is served");
+            let help = "remove it; rules [[mark]] say which packets carry the mark";
+            reading.fault(fields.span(), fields.place(name), what, help);
+        }
+    }
+    let help = "say of which packets, as in family = \"ipv4\"";
+    fields.require("family", help, reading);
+    let family = fields.choice("family", &FAMILIES, reading);
+    let help = "the mark that rules [[mark]] give";
+    let Given { value, span } = fields.number("mark", MARKS, help, reading)?;
+    Some(Given {
+        value: ServiceKey::Mark {
+            family: family?,
+            mark: NonZeroU32::new(value as u32)?,
+        },
+        span,
+    })
+}
+
+/// The field that identifies a service.
+const fn field_of(key: &ServiceKey) -> &'static str {
+    match key {
+        ServiceKey::Address { .. } => "address",
+        ServiceKey::Mark { .. } => "mark",
+    }
 }
 
 fn with_real_servers<'t>(
@@ -160,7 +212,9 @@ fn real_server<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Giv
         }
     };
     Some(Given {
-        value: real_server.weight(weight.map_or(1, |weight| weight.value as u32)),
+        value: real_server
+            .weight(weight.map_or(1, |weight| weight.value as u32))
+            .thresholds(options::thresholds(fields, reading)),
         span,
     })
 }
@@ -195,7 +249,11 @@ fn real_address<'t>(
 fn help_for(error: &ConfigError) -> &'static str {
     match error {
         ConfigError::VipNotUnicast(_) => "write the address that clients connect to",
-        ConfigError::PortZero(_) => "write the port that clients connect to",
+        ConfigError::PortZero(_) => {
+            "write the port that clients connect to, or add persistent = 360"
+        }
+        ConfigError::OnePacketNotUdp(_) => "remove one_packet, or write protocol = \"udp\"",
+        ConfigError::ThresholdsCrossed { .. } => "lower one, or raise upper_threshold",
         ConfigError::RealServerNotUnicast(_) => "write the real server's own address",
         ConfigError::MixedFamilies { .. } => {
             "write its address of the other family, or move it to a service of its own family"
@@ -222,5 +280,21 @@ const METHODS: [(&str, Method); 6] = [
 ];
 const PROTOCOLS: [(&str, Protocol); 2] = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
 const WEIGHTS: RangeInclusive<u64> = 0..=Weight::MAX.get() as u64;
-const SERVICE_FIELDS: [&str; 5] = ["name", "address", "protocol", "scheduler", "real_server"];
-const REAL_SERVER_FIELDS: [&str; 3] = ["address", "forwarding", "weight"];
+const FAMILIES: [(&str, Family); 2] = [("ipv4", Family::V4), ("ipv6", Family::V6)];
+const MARKS: RangeInclusive<u64> = 1..=u32::MAX as u64;
+const OWN_FIELDS: [&str; 7] = [
+    "name",
+    "address",
+    "protocol",
+    "mark",
+    "family",
+    "scheduler",
+    "real_server",
+];
+const REAL_SERVER_FIELDS: [&str; 5] = [
+    "address",
+    "forwarding",
+    "weight",
+    "upper_threshold",
+    "lower_threshold",
+];
