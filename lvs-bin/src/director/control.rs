@@ -1,18 +1,18 @@
 //! The control side: configurations and the host's changes, into snapshots for
 //! all workers.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use lvs_core::network::Resolution;
-use lvs_core::{Config, ForwardingMethod, Limits, Network, Planner, Snapshot};
+use lvs_core::{Config, Limits, Network, Planner, Snapshot};
 use lvs_io::Nic;
 use lvs_io::netlink::Mirror;
-use lvs_io::program::{End, Steer, Steering};
+use lvs_io::program::{Steer, Steering};
 
 use super::doorbell::Doorbell;
 use super::error::DirectorError;
 use super::mailbox::Publisher;
+use super::steers::{steers, unsteered};
 use super::surroundings;
 
 /// Where the network comes from.
@@ -90,12 +90,14 @@ impl Control {
         if let Err(error) = self.steer(&steers(&self.config, &self.snapshot)) {
             tracing::warn!("traffic of removed services comes until the next change: {error}");
         }
+        self.warn_of_unsteered();
         self.keep_warm();
         Ok(())
     }
 
     /// Lets the traffic of the configuration in force come.
     pub(super) fn open(&mut self) -> Result<(), DirectorError> {
+        self.warn_of_unsteered();
         self.steer(&steers(&self.config, &self.snapshot))
     }
 
@@ -160,6 +162,18 @@ impl Control {
         Ok(())
     }
 
+    /// Tells of services on marks that the steering program cannot know in full.
+    fn warn_of_unsteered(&self) {
+        if self.steering.is_some() {
+            for service in unsteered(&self.config) {
+                tracing::warn!(
+                    "service {service}: a rule that marks its packets names no single \
+                     destination: those packets stay the host's in AF_XDP mode"
+                );
+            }
+        }
+    }
+
     /// Asks the kernel to keep the neighbours resolved. It goes on without: what
     /// passes keeps them so, but after a pause the first packets are dropped.
     fn keep_warm(&mut self) {
@@ -183,36 +197,4 @@ pub(super) const fn why_unreachable(way: Resolution) -> &'static str {
         Resolution::Unreachable => "no route leads to it by the director's interfaces",
         Resolution::Local => "it is the director itself",
     }
-}
-
-/// What of the host's traffic belongs to a director that carries out `config`,
-/// having worked by `snapshot`: requests, and replies of real servers that are
-/// or were masqueraded.
-fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
-    let steer = |protocol: u8, address: IpAddr, port: u16, end: End| Steer {
-        protocol,
-        address,
-        port: Some(port),
-        end,
-    };
-    let mut steers: Vec<_> = snapshot
-        .masqueraded_ends()
-        .map(|(protocol, address, port)| steer(protocol, address, port, End::Source))
-        .collect();
-    for service in config.services() {
-        let (Some(protocol), Some(vip)) = (service.key.protocol(), service.key.address()) else {
-            continue;
-        };
-        let protocol = protocol.number();
-        steers.push(steer(protocol, vip.ip(), vip.port(), End::Destination));
-        for real_server in &service.real_servers {
-            if matches!(real_server.forwarding, ForwardingMethod::Masquerade) {
-                let port = real_server.port_in(&service.key);
-                steers.push(steer(protocol, real_server.address, port, End::Source));
-            }
-        }
-    }
-    steers.sort_unstable();
-    steers.dedup();
-    steers
 }

@@ -24,6 +24,7 @@ mod idle;
 mod mailbox;
 mod options;
 mod stats;
+mod steers;
 mod surroundings;
 mod thread;
 mod worker;
