@@ -12,8 +12,11 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod director;
+pub mod ipvsadm;
+pub mod privileges;
 pub mod run;
 pub mod world;
 

@@ -1,8 +1,10 @@
 //! The binary: arguments, log, exit codes.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ContextKind;
 use clap::{Parser, Subcommand};
 use lvs::demo::DemoOptions;
 use lvs::lvs_io::WantedMode;
@@ -10,7 +12,7 @@ use lvs::world::Method;
 
 /// A Linux Virtual Server director on AF_XDP.
 #[derive(Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(name = "lvs", version, about, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -21,13 +23,16 @@ enum Command {
     /// Direct by a configuration file until SIGTERM; SIGHUP reads it again.
     Run {
         /// The configuration file, TOML.
-        #[arg(long, default_value = "lvs.toml")]
+        #[arg(long, value_name = "FILE", default_value = "lvs.toml")]
         config: PathBuf,
     },
     /// Read a configuration file and say what is wrong with it.
     Check {
         /// The configuration file, TOML.
-        #[arg(long, default_value = "lvs.toml")]
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        /// The same, as `lvs run` takes it.
+        #[arg(long, value_name = "FILE", default_value = "lvs.toml")]
         config: PathBuf,
     },
     /// Build networks, direct real traffic in them, and show it.
@@ -39,20 +44,25 @@ enum Command {
         #[arg(long, default_value = "auto", value_parser = mode)]
         mode: WantedMode,
         /// Real servers of each service.
-        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=80))]
+        #[arg(long, default_value_t = 3, value_parser = real_servers)]
         real_servers: u8,
     },
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|mut error| {
+        // It would advise to pass a misspelt option as a forwarding method.
+        error.remove(ContextKind::Suggested);
+        error.exit()
+    });
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
     let outcome: Result<bool, Box<dyn std::error::Error>> = match &arguments.command {
         Command::Run { config } => lvs::run::run(config).map(|()| true).map_err(Into::into),
-        Command::Check { config } => lvs::run::check(config)
+        Command::Check { file, config } => lvs::run::check(file.as_ref().unwrap_or(config))
             .map(|summary| {
                 println!("{summary}");
                 true
@@ -75,11 +85,19 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("lvs: {error}");
+            for line in error.to_string().lines() {
+                eprintln!("{}", format!("lvs: {line}").trim_end());
+            }
             // What is wrong with the input, as opposed to with the machine.
             ExitCode::from(2)
         }
     }
+}
+
+/// Reads a number of real servers that a world has addresses for.
+fn real_servers(word: &str) -> Result<u8, String> {
+    let count = word.parse().ok().filter(|count| (1..=80).contains(count));
+    count.ok_or_else(|| "must be a whole number from 1 to 80".to_owned())
 }
 
 /// Reads a mode as the configuration file writes it.
@@ -89,6 +107,6 @@ fn mode(word: &str) -> Result<WantedMode, String> {
         "native" => Ok(WantedMode::Native),
         "generic" => Ok(WantedMode::Generic),
         "packet" => Ok(WantedMode::Packet),
-        _ => Err("one of auto, native, generic, packet".to_owned()),
+        _ => Err("must be one of auto, native, generic, packet".to_owned()),
     }
 }

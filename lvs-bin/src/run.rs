@@ -7,18 +7,23 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lvs_io::Queues;
+use lvs_io::{Capabilities, Mode, Nic, Queues};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{Faults, Settings};
 use crate::director::{Director, DirectorError, DirectorOptions};
+use crate::privileges::{Lacking, Work, check_privileges};
 
 /// Why `lvs run` could not start or go on.
 #[derive(Debug)]
 pub enum RunError {
     /// The configuration file has faults.
     Faults(Faults),
+    /// The process lacks privileges.
+    Lacking(Lacking),
+    /// What it may do cannot be found out.
+    Unknown(io::Error),
     /// The machine or the limits refused.
     Director(DirectorError),
     /// Signals cannot be received.
@@ -29,6 +34,8 @@ impl std::fmt::Display for RunError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Faults(faults) => faults.fmt(f),
+            Self::Lacking(lacking) => lacking.fmt(f),
+            Self::Unknown(error) => write!(f, "finding out the privileges: {error}"),
             Self::Director(error) => write!(f, "{error}"),
             Self::Signals(error) => write!(f, "receiving signals: {error}"),
         }
@@ -62,11 +69,20 @@ pub fn check(path: &Path) -> Result<String, RunError> {
         .map(|service| service.real_servers.len())
         .sum();
     Ok(format!(
-        "{}: {} services, {real_servers} real servers, on {}",
+        "{}: {}, {}, on {}",
         path.display(),
-        services.len(),
+        counted(services.len(), "service"),
+        counted(real_servers, "real server"),
         settings.director.interfaces.join(", "),
     ))
+}
+
+/// So many of something.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
 }
 
 /// Directs by the file at `path` until a signal ends it.
@@ -76,6 +92,9 @@ pub fn check(path: &Path) -> Result<String, RunError> {
 /// What keeps it from starting.
 pub fn run(path: &Path) -> Result<(), RunError> {
     let settings = Settings::read(path)?;
+    check_privileges(Work::Directing)
+        .map_err(RunError::Unknown)?
+        .map_err(RunError::Lacking)?;
     end_with_any_thread();
     // Before anything is attached, so that no signal is missed.
     let mut signals =
@@ -129,16 +148,31 @@ struct Running {
 
 impl Running {
     fn announce(&self) {
-        for capabilities in self.director.capabilities() {
-            tracing::info!("{:?}: {}", capabilities.mode, capabilities.reason);
+        for way in self.director.ways() {
+            tracing::info!("{way}");
+        }
+        for nic in self.blind_to_vlans() {
+            tracing::warn!(
+                "{nic} takes VLAN tags off before XDP sees them, and answers into its VLANs \
+                 would go out without; type: ethtool -K {nic} rxvlan off"
+            );
         }
         for unreachable in self.director.unreachable() {
-            tracing::warn!("real server not reachable now: {unreachable}");
+            tracing::warn!("real server not reachable: {unreachable}");
         }
-        tracing::info!(
-            "directing {} services",
-            self.settings.config.services().len()
-        );
+        let services = self.settings.config.services().len();
+        tracing::info!("directing {}", counted(services, "service"));
+    }
+
+    /// NICs of whose frames XDP sees no VLAN tag, though the host has VLANs on
+    /// them. A packet socket is told of the tag.
+    fn blind_to_vlans(&self) -> Vec<String> {
+        let is_packet = |by: &Capabilities| by.mode == Mode::Packet;
+        if self.director.capabilities().iter().any(is_packet) {
+            return Vec::new();
+        }
+        let nics = self.director.nics().into_iter();
+        nics.filter(Nic::hides_vlans).map(|nic| nic.name).collect()
     }
 
     /// Prints the counters; where nobody reads them any more, nothing.
@@ -159,7 +193,8 @@ impl Running {
         }
         match self.director.apply(settings.config.clone()) {
             Ok(()) => {
-                tracing::info!("reloaded: {} services", settings.config.services().len());
+                let services = settings.config.services().len();
+                tracing::info!("reloaded: {}", counted(services, "service"));
                 self.settings.config = settings.config;
             }
             Err(error) => {

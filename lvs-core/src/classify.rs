@@ -19,6 +19,19 @@ impl Classifier {
         let fits = |rule: &&MarkRule| rule.fits(port, packet);
         self.rules.iter().find(fits)?.mark
     }
+
+    /// The same for a first fragment, which has the ports of its datagram's `flow`.
+    pub(crate) fn mark_first_fragment(
+        &self,
+        port: Port,
+        fragment: &Packet,
+        flow: FlowKey,
+    ) -> Option<NonZeroU32> {
+        let mut first = *fragment;
+        // Of any kind that has ports.
+        (first.flow, first.kind) = (flow, Kind::Udp);
+        self.mark(port, &first)
+    }
 }
 
 impl MarkRule {

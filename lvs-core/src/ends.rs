@@ -15,6 +15,8 @@ pub(crate) struct Ends {
     table: EndTable,
     /// Each address, sorted.
     addresses: Vec<IpAddr>,
+    /// Each address with each of its protocols, 0 for any, sorted.
+    protocols: Vec<(IpAddr, u8)>,
     /// By the place of the address: how the owners of connections with it are found.
     owners: Vec<Vec<Owner>>,
 }
@@ -55,9 +57,14 @@ impl Ends {
         }
         entries.sort_unstable();
         entries.dedup();
+        let protocol = |(protocol, address, ..): &(u8, IpAddr, u16, u32)| (*address, *protocol);
+        let mut protocols: Vec<_> = entries.iter().map(protocol).collect();
+        protocols.sort_unstable();
+        protocols.dedup();
         Self {
             table: EndTable::new(&entries, seed),
             addresses,
+            protocols,
             owners,
         }
     }
@@ -75,8 +82,25 @@ impl Ends {
         self.owners.get(place as usize).map(Vec::as_slice)
     }
 
+    /// Whether a packet comes from the very port a real server was configured with.
+    pub(crate) fn has_port_of(&self, flow: &FlowKey) -> bool {
+        let (address, port) = flow.source();
+        port != 0
+            && [flow.protocol, 0]
+                .iter()
+                .any(|protocol| self.table.get(*protocol, address, port).is_some())
+    }
+
+    /// Whether any real server has this address for a service of this protocol,
+    /// or of any.
+    pub(crate) fn has_address_of(&self, address: IpAddr, protocol: u8) -> bool {
+        [protocol, 0]
+            .iter()
+            .any(|protocol| self.protocols.binary_search(&(address, *protocol)).is_ok())
+    }
+
     /// Whether any real server has this address.
-    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
+    fn has_address(&self, address: IpAddr) -> bool {
         self.addresses.binary_search(&address).is_ok()
     }
 
@@ -142,5 +166,9 @@ mod tests {
         assert_eq!(ends.owners(&reply(2, 12345, 17)), None);
         assert_eq!(ends.owners(&reply(3, 12345, 17)), Some(client));
         assert_eq!(ends.owners(&reply(4, 80, 6)), None);
+        assert!(ends.has_port_of(&reply(1, 8080, 6)) && ends.has_port_of(&reply(1, 99, 6)));
+        assert!(!ends.has_port_of(&reply(1, 8080, 17)) && !ends.has_port_of(&reply(2, 12345, 6)));
+        let has = |last: u8, protocol| ends.has_address_of([10, 0, 0, last].into(), protocol);
+        assert!(has(2, 6) && !has(2, 17) && has(3, 17) && !has(4, 6));
     }
 }

@@ -25,7 +25,8 @@
 //! | `sched/` | who serves a new connection |
 //! | `conn/` | what is remembered of each, and for how long |
 //! | `forward/` | the rewriting of each forwarding method |
-//! | `loads`, `paths` | what shards share: connection counts, learnt MTUs |
+//! | `chance`, `time` | random numbers and moments, both handed in |
+//! | `loads`, `paths`, `memory` | what shards share: connection counts, learnt MTUs, free memory |
 //! | `plan`, `snapshot` | configuration and network, made ready for shards |
 //! | `shard/` | the sentence above, for one core |
 #![no_std]
@@ -37,6 +38,7 @@
 
 extern crate alloc;
 
+mod chance;
 mod classify;
 pub mod config;
 pub mod conn;
@@ -45,6 +47,7 @@ mod ends;
 mod forward;
 mod loads;
 mod lookup;
+mod memory;
 pub mod network;
 pub mod packet;
 mod paths;
@@ -64,6 +67,7 @@ pub use config::{
 };
 pub use conn::Line;
 pub use loads::Loads;
+pub use memory::Memory;
 pub use network::Network;
 pub use packet::{ChecksumState, PacketBuf, Tail};
 pub use plan::{Limits, PlanError, Planner};

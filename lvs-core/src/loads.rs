@@ -1,28 +1,31 @@
-//! How many connections each real server has, in all shards.
+//! How many connections each real server has, in all shards, and which have so
+//! many that they take no more.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::config::RealServerId;
-use crate::sched::Load;
+use crate::config::{RealServerId, Thresholds};
+use crate::sched::{Counts, Load};
 
-/// The connection counts of all real servers, one row a shard.
+/// The connection counts of all real servers, one row a shard, and their limits.
 ///
 /// Each shard writes its own row and nobody else's; a scheduler reads the
 /// column. Nothing here is touched by a packet of an established connection
 /// that stays in its state.
 ///
-/// *Cost:* a plain load and store per change; one load per shard to read.
+/// *Cost:* a plain load and store per change; one load per shard to read. A
+/// connection's beginning and end read its real server's thresholds too, and
+/// the column only where there are any.
 #[derive(Debug)]
 pub struct Loads {
     rows: Vec<AtomicU64>,
     /// Templates that name each real server, in rows alike.
     templates: Vec<AtomicU64>,
+    limits: Vec<Limit>,
     /// Of one row, in numbers; a multiple of a cache line, so that two shards
     /// never write to the same one.
     width: usize,
-    shards: usize,
 }
 
 impl Loads {
@@ -31,26 +34,34 @@ impl Loads {
     pub fn new(shards: usize, real_servers: usize) -> Arc<Self> {
         let width = (real_servers + LINE).next_multiple_of(LINE);
         let zeroes = || (0..width * shards).map(|_| AtomicU64::new(0)).collect();
+        let limits = (0..real_servers).map(|_| Limit::default()).collect();
         Arc::new(Self {
             rows: zeroes(),
             templates: zeroes(),
+            limits,
             width,
-            shards,
         })
     }
 
     /// The load of a real server over all shards.
-    pub(crate) fn of(&self, id: RealServerId) -> Load {
-        let mut sum = Load {
-            active: 0,
-            inactive: 0,
-        };
-        for shard in 0..self.shards {
-            let count = self
-                .cell(shard, id)
-                .map_or(0, |cell| cell.load(Ordering::Relaxed));
-            sum.active = sum.active.wrapping_add((count >> 32) as u32);
-            sum.inactive = sum.inactive.wrapping_add(count as u32);
+    fn of(&self, id: RealServerId) -> Load {
+        let sum = self.column(id);
+        Load {
+            active: (sum >> 32) as u32,
+            inactive: sum as u32,
+        }
+    }
+
+    /// Both counts of a real server summed over all shards, packed as in a cell:
+    /// neither half of any cell is ever below zero.
+    fn column(&self, id: RealServerId) -> u64 {
+        let (mut place, mut sum) = (id.index(), 0u64);
+        if place >= self.width {
+            return 0;
+        }
+        while let Some(cell) = self.rows.get(place) {
+            sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
+            place += self.width;
         }
         sum
     }
@@ -65,10 +76,15 @@ impl Loads {
     /// Templates that keep clients to a real server, over all shards.
     #[must_use]
     pub fn templates(&self, id: RealServerId) -> u32 {
-        let cells = (0..self.shards).filter_map(|shard| self.templates.get(self.place(shard, id)?));
-        cells.fold(0, |sum: u32, cell| {
-            sum.wrapping_add(cell.load(Ordering::Relaxed) as u32)
-        })
+        let (mut place, mut sum) = (id.index(), 0u32);
+        if place >= self.width {
+            return 0;
+        }
+        while let Some(cell) = self.templates.get(place) {
+            sum = sum.wrapping_add(cell.load(Ordering::Relaxed) as u32);
+            place += self.width;
+        }
+        sum
     }
 
     /// Whether neither connections nor templates name a real server.
@@ -77,7 +93,8 @@ impl Loads {
         self.connections(id) == (0, 0) && self.templates(id) == 0
     }
 
-    /// Adds to one shard's count of templates. Only that shard may call it.
+    /// Adds to one shard's count of templates, which no threshold limits. Only
+    /// that shard may call it.
     pub(crate) fn add_template(&self, shard: usize, id: RealServerId, count: i32) {
         if let Some(cell) = self.place(shard, id).and_then(|at| self.templates.get(at)) {
             let sum = (cell.load(Ordering::Relaxed) as u32).wrapping_add_signed(count);
@@ -85,7 +102,30 @@ impl Loads {
         }
     }
 
-    /// Adds to one shard's counts. Only that shard may call it.
+    /// Counts a connection that has begun, inactive. Only its shard may call it.
+    pub(crate) fn begun(&self, shard: usize, id: RealServerId) {
+        self.add(shard, id, 0, 1);
+        self.is_overloaded(id);
+    }
+
+    /// Counts a connection that has ended. Only its shard may call it.
+    pub(crate) fn ended(&self, shard: usize, id: RealServerId, was_active: bool) {
+        let active = i32::from(was_active);
+        self.add(shard, id, -active, active - 1);
+        self.is_overloaded(id);
+    }
+
+    /// Gives a real server other thresholds, which hold at once. For the
+    /// control side.
+    pub(crate) fn limit(&self, id: RealServerId, thresholds: Thresholds) {
+        if let Some(limit) = self.limits.get(id.index()) {
+            limit.set(thresholds);
+            self.is_overloaded(id);
+        }
+    }
+
+    /// Adds to one shard's counts. Only that shard may call it. A sum that
+    /// changes is for [`begun`](Self::begun) and [`ended`](Self::ended).
     pub(crate) fn add(&self, shard: usize, id: RealServerId, active: i32, inactive: i32) {
         if let Some(cell) = self.cell(shard, id) {
             let count = cell.load(Ordering::Relaxed);
@@ -110,6 +150,71 @@ impl Loads {
 
     fn place(&self, shard: usize, id: RealServerId) -> Option<usize> {
         (id.index() < self.width).then_some(shard * self.width + id.index())
+    }
+}
+
+impl Counts for Loads {
+    fn load(&self, id: RealServerId) -> Load {
+        self.of(id)
+    }
+
+    /// Whether it has reached its upper threshold and not yet come down below
+    /// the lower one.
+    ///
+    /// Whoever asks also brings the mark up to date, so that one set by a shard
+    /// that had not seen another's last connection end does not stay.
+    fn is_overloaded(&self, id: RealServerId) -> bool {
+        let Some(limit) = self.limits.get(id.index()) else {
+            return false;
+        };
+        limit.holds(|| {
+            let load = self.of(id);
+            load.active.wrapping_add(load.inactive)
+        })
+    }
+}
+
+/// A real server's thresholds, and whether it is overloaded by them.
+///
+/// *Source:* the behaviour of `ip_vs_conn.c` and `ip_vs_ctl.c`, Linux 6.12. The
+/// kernel marks on the way up and clears on the way down; as the lower threshold
+/// is never above the upper, what the mark must be follows from the sum alone
+/// outside of the two, and is what it was between them.
+#[derive(Debug, Default)]
+struct Limit {
+    /// `upper << 32 | lower`; zero is no limit. The lower one is never zero
+    /// where the upper is not.
+    thresholds: AtomicU64,
+    overloaded: AtomicBool,
+}
+
+impl Limit {
+    fn set(&self, thresholds: Thresholds) {
+        let Thresholds { upper, lower } = thresholds;
+        let lower = match lower {
+            0 => upper - upper / 4,
+            lower => lower.min(upper),
+        };
+        let both = u64::from(upper) << 32 | u64::from(lower);
+        self.thresholds.store(both, Ordering::Relaxed);
+        if upper == 0 {
+            self.overloaded.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The mark, after bringing it up to date with `total`.
+    fn holds(&self, total: impl FnOnce() -> u32) -> bool {
+        let both = self.thresholds.load(Ordering::Relaxed);
+        if both == 0 {
+            return false;
+        }
+        let (upper, lower) = ((both >> 32) as u32, both as u32);
+        let (total, marked) = (total(), self.overloaded.load(Ordering::Relaxed));
+        let mark = total >= upper || marked && total >= lower;
+        if mark != marked {
+            self.overloaded.store(mark, Ordering::Relaxed);
+        }
+        mark
     }
 }
 
@@ -139,5 +244,80 @@ mod tests {
             (0, 0),
             "unknown numbers count nothing"
         );
+    }
+
+    const ID: RealServerId = RealServerId(3);
+
+    /// Whether it is overloaded with so many connections, one after another.
+    fn marks(loads: &Loads, totals: &[u32]) -> Vec<bool> {
+        let at = |total: &u32| {
+            while loads.connections(ID).1 < *total {
+                loads.begun(0, ID);
+            }
+            while loads.connections(ID).1 > *total {
+                loads.ended(0, ID, false);
+            }
+            loads.is_overloaded(ID)
+        };
+        totals.iter().map(at).collect()
+    }
+
+    fn limited(upper: u32, lower: u32) -> Arc<Loads> {
+        let loads = Loads::new(1, 10);
+        loads.limit(ID, Thresholds { upper, lower });
+        loads
+    }
+
+    #[test]
+    fn overload_begins_at_the_upper_threshold_and_ends_below_the_lower() {
+        let loads = limited(4, 2);
+        let marks = marks(&loads, &[3, 4, 5, 3, 2, 1, 3, 4]);
+        let expected = [false, true, true, true, true, false, false, true];
+        assert_eq!(marks, expected);
+    }
+
+    #[test]
+    fn without_a_lower_threshold_it_is_three_quarters_of_the_upper() {
+        assert_eq!(marks(&limited(4, 0), &[4, 3, 2]), [true, true, false]);
+        assert_eq!(marks(&limited(7, 0), &[7, 6, 5]), [true, true, false]);
+        assert_eq!(marks(&limited(1, 0), &[1, 0]), [true, false]);
+        assert_eq!(marks(&limited(4, 4), &[4, 3]), [true, false]);
+    }
+
+    #[test]
+    fn an_edit_marks_and_clears_at_once_and_keeps_between() {
+        let loads = limited(0, 0);
+        let edited = |upper, lower| {
+            loads.limit(ID, Thresholds { upper, lower });
+            loads.is_overloaded(ID)
+        };
+        assert_eq!(marks(&loads, &[10]), [false]);
+        assert!(!edited(11, 9));
+        assert!(edited(10, 9));
+        assert!(edited(20, 10), "in between it stays");
+        assert!(!edited(20, 11));
+        assert!(edited(1, 1));
+        assert!(!edited(0, 0));
+    }
+
+    #[test]
+    fn a_mark_set_too_late_goes_when_somebody_looks() {
+        let loads = limited(2, 1);
+        let limit = loads.limits.get(ID.index()).unwrap();
+        limit.overloaded.store(true, Ordering::Relaxed);
+        assert!(!loads.is_overloaded(ID));
+        loads.add(0, ID, 0, 2);
+        assert!(loads.is_overloaded(ID), "and one missed is set");
+    }
+
+    #[test]
+    fn shards_are_overloaded_together() {
+        let loads = Loads::new(3, 10);
+        loads.limit(ID, Thresholds { upper: 3, lower: 0 });
+        for shard in 0..3 {
+            assert!(!loads.is_overloaded(ID));
+            loads.begun(shard, ID);
+        }
+        assert!(loads.is_overloaded(ID));
     }
 }

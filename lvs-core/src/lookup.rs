@@ -69,9 +69,10 @@ impl Lookup {
         !self.marks.is_empty()
     }
 
-    /// The virtual addresses, some of them more than once.
-    pub(crate) fn vips(&self) -> impl Iterator<Item = IpAddr> {
-        self.addresses.iter().map(|(_, address, _)| address)
+    /// The virtual addresses with their protocols, some of them more than once.
+    pub(crate) fn vips(&self) -> impl Iterator<Item = (IpAddr, u8)> {
+        let ends = self.addresses.iter();
+        ends.map(|(protocol, address, _)| (address, protocol))
     }
 
     fn marked(&self, family: Family, mark: NonZeroU32) -> Option<u32> {

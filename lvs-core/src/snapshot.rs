@@ -7,13 +7,14 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::num::NonZeroU32;
 
 use crate::config::{
-    Config, ForwardingMethod, Persistence, RealServerId, ServiceKey, Settings, Weight,
+    Config, ForwardingMethod, Persistence, RealServerId, ServiceKey, Setting, Settings, Weight,
 };
 use crate::conn::Lifetimes;
 use crate::end_table::EndTable;
 use crate::ends::Ends;
 use crate::loads::Loads;
 use crate::lookup::Lookup;
+use crate::memory::{self, Memory};
 use crate::network::{Network, Resolution};
 use crate::packet::{Addresses, FlowKey, Seed};
 use crate::paths::PathMtus;
@@ -55,6 +56,7 @@ pub struct Snapshot {
     pub(crate) network: Arc<Network>,
     pub(crate) loads: Arc<Loads>,
     pub(crate) paths: Arc<PathMtus>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) services: Vec<PlannedService>,
     /// By [`RealServerId`]; `None` where the number is free or retired.
@@ -65,10 +67,10 @@ pub struct Snapshot {
     /// Masqueraded real servers, by the source of their replies; those too that
     /// were masqueraded once and may hold connections from that time.
     pub(crate) masqueraded: Ends,
-    /// Tunnels over IPv4, by the real server they lead to.
+    /// Tunnels, by their protocol, the real server they lead to, and their port.
     pub(crate) tunnels: EndTable,
-    /// Every VIP, sorted.
-    pub(crate) vips: Vec<IpAddr>,
+    /// Every VIP with each protocol served there, sorted.
+    pub(crate) vips: Vec<(IpAddr, u8)>,
     pub(crate) serves_ipv4: bool,
     pub(crate) serves_ipv6: bool,
     pub(crate) seed: Seed,
@@ -187,6 +189,20 @@ impl Snapshot {
         self.services.get(self.lookup.service(flow, mark)? as usize)
     }
 
+    /// A setting's value as the kernel shows it: that of an automatic defence
+    /// says whether it acts now.
+    #[must_use]
+    pub fn shown(&self, setting: Setting) -> i32 {
+        let settings = self.config.settings();
+        let value = settings.get(setting);
+        match setting {
+            Setting::DropEntry | Setting::DropPacket | Setting::SecureTcp => {
+                memory::shown(value, self.memory.shortage(settings).is_some())
+            }
+            _ => value,
+        }
+    }
+
     /// The settings that hold for a real server's connections: the director's
     /// when it has been removed.
     pub(crate) fn settings_of(&self, real_server: Option<&PlannedRealServer>) -> &Settings {
@@ -204,9 +220,13 @@ impl Snapshot {
         self.masqueraded.owners(flow)
     }
 
-    /// A real server to which a tunnel leads by `protocol`.
-    pub(crate) fn tunnel(&self, protocol: u8, address: Ipv4Addr) -> Option<RealServerId> {
-        let id = self.tunnels.get(protocol, IpAddr::V4(address), 0)?;
+    /// A real server to which a tunnel leads by this protocol and port.
+    pub(crate) fn tunnel(
+        &self,
+        (protocol, port): (u8, u16),
+        address: Ipv4Addr,
+    ) -> Option<RealServerId> {
+        let id = self.tunnels.get(protocol, IpAddr::V4(address), port)?;
         Some(RealServerId(id))
     }
 
@@ -225,7 +245,9 @@ impl Snapshot {
 
     /// Whether an address belongs to any service, whatever the port.
     pub(crate) fn is_vip(&self, address: IpAddr) -> bool {
-        self.vips.binary_search(&address).is_ok()
+        self.vips
+            .binary_search_by_key(&address, |(vip, _)| *vip)
+            .is_ok()
     }
 
     /// The same where services on marks are, whose addresses are not known.
@@ -233,8 +255,13 @@ impl Snapshot {
         self.lookup.has_marks() || self.is_vip(address)
     }
 
-    /// Whether an address belongs to any masqueraded real server.
-    pub(crate) fn is_masqueraded_address(&self, address: IpAddr) -> bool {
-        self.masqueraded.has_address(address)
+    /// Whether a packet whose ports are not known may be one to a service or a
+    /// masqueraded real server's reply.
+    pub(crate) fn may_be_of_a_service(&self, flow: &FlowKey) -> bool {
+        let end = (flow.addresses.destination(), flow.protocol);
+        self.vips.binary_search(&end).is_ok()
+            || self
+                .masqueraded
+                .has_address_of(flow.addresses.source(), flow.protocol)
     }
 }

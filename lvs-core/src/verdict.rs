@@ -52,20 +52,28 @@ drop_reasons! {
     BadIpHeader => "bad_ip_header",
     /// The IPv4 header checksum does not fit (RFC 1122 3.2.1.2).
     BadIpChecksum => "bad_ip_checksum",
-    /// The packet ends within its TCP or UDP header.
+    /// The packet ends within its TCP, UDP or SCTP header, or
+    /// before the first chunk of SCTP.
     BadTransportHeader => "bad_transport_header",
+    /// An SCTP packet in several buffers whose checksum was left to hardware.
+    ChecksumNotMade => "checksum_not_made",
     /// Sent from an address nobody can be answered at.
     BadSource => "bad_source",
     /// An ICMP error whose own checksum does not fit, so that it must not be
     /// rewritten.
     BadIcmpChecksum => "bad_icmp_checksum",
-    /// An IP fragment of a service's packet: ports are known only whole.
+    /// An IP fragment of a service's packet: the director forwards only whole ones.
     Fragment => "fragment",
     /// No real server of the service takes new connections, and the client
     /// cannot be told (the packet was an error itself, or has no room for an answer).
     NoRealServer => "no_real_server",
     /// The connection's real server has been removed from its service.
     RealServerGone => "real_server_gone",
+    /// One of the new connections given up for the others (`drop_packet`).
+    Defence => "defence",
+    /// A packet of a masqueraded real server's port that is of no connection,
+    /// refused by `nat_icmp_send`, and the real server cannot be told.
+    NoConnection => "no_connection",
     /// The connection table is full.
     TableFull => "table_full",
     /// Both index buckets of the connection are full though the table is not.
@@ -86,6 +94,11 @@ drop_reasons! {
     /// An ICMP error about a tunnel of the director's own, taken note of; the
     /// client need not hear of it.
     TunnelError => "tunnel_error",
+    /// A tunnel whose path takes too little for the least packets of its own family.
+    TunnelTooNarrow => "tunnel_too_narrow",
+    /// A tunnel's checksum covers the packet, whose sum is not known: part of it
+    /// was never summed, and it has no checksum itself.
+    TunnelChecksumUnknown => "tunnel_checksum_unknown",
     /// No room in front of the packet for the headers it needs.
     NoHeadroom => "no_headroom",
     /// The verdict would send it to a shard that does not exist.

@@ -10,6 +10,15 @@
 
 #define BIG_ENDIAN_16(value) __builtin_bswap16(value)
 
+/* A MAC. */
+struct mac {
+	__u16 part[3];
+};
+
+enum {
+	MAC_OF_GROUP = BIG_ENDIAN_16(0x0100), /* in its first part */
+};
+
 /* What follows the two MACs. */
 struct start {
 	__u16 type;
@@ -64,6 +73,9 @@ enum {
 	PROTOCOL_TCP = 6,
 	PROTOCOL_UDP = 17,
 	PROTOCOL_IPV6 = 41,
+	PROTOCOL_GRE = 47,
+	PROTOCOL_ESP = 50,
+	PROTOCOL_AH = 51,
 	PROTOCOL_ICMPV6 = 58,
 	PROTOCOL_SCTP = 132,
 

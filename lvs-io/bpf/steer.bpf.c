@@ -59,7 +59,6 @@ enum {
 	ROW_RULES = 0, /* some port of it is served */
 	ROW_ANY_PORT = 8, /* every port of it is served */
 	ROW_SOURCE = 16, /* the same two rows again, for END_SOURCE */
-	EVERY_PROTOCOL = 7,
 };
 
 /* The bits of `present`: which kinds of rules there are at all, so that the
@@ -80,6 +79,7 @@ enum reason {
 	PASSED_MALFORMED,
 	PASSED_OTHER_PROTOCOL,
 	PASSED_NO_RULE,
+	PASSED_OTHER_MAC,
 	REASONS,
 	UNDECIDED,
 	LAST_STEERED = STEERED_ICMP_ERROR,
@@ -113,6 +113,14 @@ struct map xsks SECTION("maps") = {
 	.entries = 256,
 };
 
+/* The MAC of the one NIC that this program is on. */
+struct map own SECTION("maps") = {
+	.type = BPF_MAP_TYPE_ARRAY,
+	.key_bytes = sizeof(__u32),
+	.value_bytes = sizeof(struct mac),
+	.entries = 1,
+};
+
 /* ---- Reading a packet ----
  *
  * Headers are copied. The outermost lie at fixed offsets and are read in
@@ -137,7 +145,7 @@ struct packet {
 	struct key from;
 	__u8 ipv6;
 	__u8 protocol;
-	__u8 later_fragment; /* carries no ports */
+	__u8 fragment; /* is judged by its addresses, not by ports */
 	__u32 behind; /* where its headers end */
 	struct ports ports; /* if it was read with them */
 };
@@ -158,6 +166,16 @@ INLINE int copy(struct frame *frame, __u32 at, void *to, __u32 bytes)
 			copy(frame, at, to, sizeof(*(to)));                  \
 	})
 
+/* What tells a fragment. Later ones carry no ports, so all of a datagram are
+ * judged by their addresses: a first one must come where the others come. A
+ * quoted packet is alone, and a first fragment tells its ports. */
+enum {
+	LATER_FRAGMENT = BIG_ENDIAN_16(0x1fff), /* an offset */
+	ANY_FRAGMENT = BIG_ENDIAN_16(0x3fff), /* or "more fragments" */
+	LATER_FRAGMENT_6 = BIG_ENDIAN_16(0xfff8), /* the same of IPv6 */
+	ANY_FRAGMENT_6 = BIG_ENDIAN_16(0xfff9),
+};
+
 /* Reads an IPv4 header; returns 0 when it is malformed. */
 INLINE int read_ipv4(struct frame *frame, __u32 at, struct packet *packet)
 {
@@ -172,7 +190,7 @@ INLINE int read_ipv4(struct frame *frame, __u32 at, struct packet *packet)
 	packet->to.address[0] = ip.destination;
 	packet->from.address[0] = ip.source;
 	packet->protocol = ip.protocol;
-	packet->later_fragment = !!(ip.fragment & BIG_ENDIAN_16(0x1fff));
+	packet->fragment = !!(ip.fragment & (frame->outermost ? ANY_FRAGMENT : LATER_FRAGMENT));
 	packet->behind = at + length;
 	packet->ports = ip.ports;
 	return length == 20 || copy(frame, packet->behind, &packet->ports, 4);
@@ -203,8 +221,8 @@ INLINE int read_extensions(struct frame *frame, struct packet *packet)
 			continue;
 		}
 		packet->behind += 8;
-		if (extension.fragment & BIG_ENDIAN_16(0xfff8)) {
-			packet->later_fragment = 1;
+		if (extension.fragment & (frame->outermost ? ANY_FRAGMENT_6 : LATER_FRAGMENT_6)) {
+			packet->fragment = 1;
 			return 1;
 		}
 	}
@@ -230,6 +248,17 @@ INLINE int read_ipv6(struct frame *frame, __u32 at, struct packet *packet)
 	return !is_extension(ip.next) || read_extensions(frame, packet);
 }
 
+/* AH and ESP go by the key exchange they belong to, UDP from 500 to 500: user
+ * space forwards them by its connection. */
+INLINE void read_ipsec(struct packet *packet)
+{
+	if (packet->protocol != PROTOCOL_AH && packet->protocol != PROTOCOL_ESP)
+		return;
+	packet->protocol = PROTOCOL_UDP;
+	packet->fragment = 0;
+	packet->ports.source = packet->ports.destination = BIG_ENDIAN_16(500);
+}
+
 INLINE int read_packet(struct frame *frame, int ipv6, __u32 at, struct packet *packet)
 {
 	__builtin_memset(packet, 0, sizeof(*packet));
@@ -237,6 +266,7 @@ INLINE int read_packet(struct frame *frame, int ipv6, __u32 at, struct packet *p
 	packet->from.kind = END_SOURCE;
 	if (!(ipv6 ? read_ipv6(frame, at, packet) : read_ipv4(frame, at, packet)))
 		return 0;
+	read_ipsec(packet);
 	packet->to.port = packet->ports.destination;
 	packet->from.port = packet->ports.source;
 	packet->to.protocol = packet->from.protocol = packet->protocol;
@@ -254,11 +284,6 @@ INLINE __u32 bit_of(struct packet *packet)
 		return 2;
 	case PROTOCOL_SCTP:
 		return 4;
-	/* The rest of the extension headers, and with it the protocol, is in
-	 * the first fragment; user space remembers which that was. */
-	case NEXT_DESTINATION:
-	case NEXT_ROUTING:
-		return packet->later_fragment ? EVERY_PROTOCOL : 0;
 	default:
 		return 0;
 	}
@@ -300,7 +325,7 @@ INLINE int ask(struct packet *packet)
 
 	if (!bit)
 		return PASSED_OTHER_PROTOCOL;
-	if (!packet->later_fragment) {
+	if (!packet->fragment) {
 		reason = ask_ports(packet);
 		if (reason != UNDECIDED)
 			return reason;
@@ -318,7 +343,7 @@ INLINE int ask(struct packet *packet)
 INLINE int is_icmp(struct packet *packet)
 {
 	return packet->protocol == (packet->ipv6 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP) &&
-	       !packet->later_fragment;
+	       !packet->fragment;
 }
 
 INLINE int is_error(struct packet *icmp)
@@ -335,8 +360,23 @@ INLINE int is_error(struct packet *icmp)
 INLINE int is_tunnel(struct packet *packet)
 {
 	return (packet->protocol == PROTOCOL_IPV4 ||
-		packet->protocol == PROTOCOL_IPV6) &&
-	       !packet->later_fragment;
+		packet->protocol == PROTOCOL_IPV6 ||
+		packet->protocol == PROTOCOL_GRE) &&
+	       !packet->fragment;
+}
+
+/* Reads the packet in a tunnel. */
+INLINE int read_inner(struct frame *frame, struct packet *packet)
+{
+	int ipv6 = packet->protocol == PROTOCOL_IPV6;
+	__u32 at = packet->behind;
+
+	if (packet->protocol == PROTOCOL_GRE) {
+		/* Where others have ports, GRE has flags and EtherType. */
+		ipv6 = packet->ports.destination == TYPE_IPV6;
+		at += packet->ports.source & BIG_ENDIAN_16(0x8000) ? 8 : 4;
+	}
+	return read_packet(frame, ipv6, at, packet);
 }
 
 /* The packet the other way round. */
@@ -352,8 +392,9 @@ INLINE void turn(struct packet *packet)
 
 /* An ICMP message is ours if it is an error about a packet of ours: one that
  * left for a client from a service's address, or for a real server; turned
- * round, the rules know it. Or one in our own tunnel to a real server: what
- * was in the tunnel is a packet the rules know as it is. */
+ * round, the rules know it, and so they do one in our own GUE tunnel. Or one in
+ * another tunnel of ours to a real server: what was in the tunnel is a packet
+ * the rules know as it is. */
 INLINE int ask_error(struct frame *frame, struct packet *packet)
 {
 	int reason;
@@ -365,10 +406,24 @@ INLINE int ask_error(struct frame *frame, struct packet *packet)
 		return PASSED_MALFORMED;
 	if (!is_tunnel(packet))
 		turn(packet);
-	else if (!read_packet(frame, packet->protocol == PROTOCOL_IPV6, packet->behind, packet))
+	else if (!read_inner(frame, packet))
 		return PASSED_MALFORMED;
 	reason = ask(packet);
 	return reason <= LAST_STEERED ? STEERED_ICMP_ERROR : reason;
+}
+
+/* Whether a frame is for another MAC than the NIC's, and not for a group's: an
+ * interface above the NIC takes it (macvlan, bridge), or the kernel drops it. */
+INLINE int is_for_another(struct frame *frame)
+{
+	struct mac to, *nic;
+	__u32 zero = 0;
+
+	nic = map_lookup(&own, &zero);
+	if (!nic || !READ(frame, 0, &to) || to.part[0] & MAC_OF_GROUP)
+		return 0;
+	return to.part[0] != nic->part[0] || to.part[1] != nic->part[1] ||
+	       to.part[2] != nic->part[2];
 }
 
 /* `tags` is how many 802.1Q tags the frame may carry. */
@@ -388,6 +443,8 @@ INLINE int classify(struct frame *frame, int tags)
 	}
 	if (type != TYPE_IPV4 && type != TYPE_IPV6)
 		return PASSED_NOT_IP;
+	if (is_for_another(frame))
+		return PASSED_OTHER_MAC;
 	if (!read_packet(frame, type == TYPE_IPV6, at, &packet))
 		return PASSED_MALFORMED;
 	return is_icmp(&packet) ? ask_error(frame, &packet) : ask(&packet);

@@ -6,7 +6,6 @@ use std::io;
 /// A step that the operating system refused, and where.
 ///
 /// Shown as `eth0 queue 2: bind the packet socket: Network is down`.
-#[derive(Debug)]
 pub struct Error {
     step: &'static str,
     nic: Option<String>,
@@ -66,6 +65,14 @@ impl fmt::Display for Error {
             (None, _) => {}
         }
         write!(out, "{}: {}", self.step, self.source)
+    }
+}
+
+/// What is displayed: a `main` that returns its error prints this, and the
+/// fields say nothing more.
+impl fmt::Debug for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
     }
 }
 

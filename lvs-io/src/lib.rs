@@ -31,4 +31,5 @@ pub use packet::{PacketOptions, PacketQueue};
 pub use punt::{Punt, PuntCounters};
 pub use queue::{Capabilities, Checksum, Mode, Queue, QueueCounters};
 pub use queues::{Lane, Options, Queues, WantedMode};
+pub use sys::poll::Watch;
 pub use xdp::{Attachment, XdpQueue};

@@ -41,6 +41,18 @@ impl Nic {
         Self::of_link(link).map_err(|error| error.on(name))
     }
 
+    /// Whether it takes the tag off frames of VLANs that the host has on it,
+    /// so that XDP does not see to which VLAN they belong.
+    ///
+    /// Asks the kernel anew. *Cost:* a call, and reading a file.
+    #[must_use]
+    pub fn hides_vlans(&self) -> bool {
+        let vlans = fs::read_to_string("/proc/thread-self/net/vlan/config");
+        let has_vlan = vlans.is_ok_and(|text| has_vlan_on(&text, &self.name));
+        let ethtool = Ethtool::open().and_then(|ethtool| ethtool.takes_tags_off(&self.name));
+        has_vlan && ethtool.unwrap_or(false)
+    }
+
     fn of_link(link: Link) -> Result<Self, Error> {
         let ethtool = Ethtool::open().map_err(|error| Error::new("ask the driver", error))?;
         let driver = ethtool.driver(&link.name).ok();
@@ -79,6 +91,13 @@ fn queues_of_link(link: &Link) -> Channels {
         (true, Ok(receive), Ok(transmit)) => Channels { receive, transmit },
         _ => could_be,
     }
+}
+
+/// Whether the kernel's list of VLAN interfaces (`name | id | link` in lines)
+/// has one on `link`.
+fn has_vlan_on(list: &str, link: &str) -> bool {
+    let links = list.lines().filter_map(|line| line.rsplit_once('|'));
+    links.into_iter().any(|(_, on)| on.trim() == link)
 }
 
 fn paired(channels: Channels) -> Result<u32, Error> {
@@ -142,6 +161,15 @@ mod tests {
             assert_eq!(checksum_by(Some(&doubtful)), Checksum::MaybePartial);
         }
         assert_eq!(checksum_by(None), Checksum::MaybePartial);
+    }
+
+    #[test]
+    fn vlans_are_found_by_the_link_they_are_on() {
+        let list = "VLAN Dev name    | VLAN ID\n\
+                    Name-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n\
+                    eth0.7         | 7  | eth0\n";
+        assert!(has_vlan_on(list, "eth0"));
+        assert!(!has_vlan_on(list, "eth1") && !has_vlan_on("", "eth0"));
     }
 
     #[test]

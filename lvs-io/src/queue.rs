@@ -1,5 +1,6 @@
 //! The contract every source and sink of frames keeps: [`Queue`].
 
+use std::fmt;
 use std::os::fd::BorrowedFd;
 
 use af_xdp::{Frame, Umem};
@@ -33,6 +34,20 @@ pub enum Mode {
     Loopback,
     /// A capture file.
     Pcap,
+}
+
+/// As the README calls them.
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::XdpZeroCopy => "native XDP with zero copy",
+            Self::XdpCopy => "native XDP with copying",
+            Self::XdpGeneric => "generic XDP",
+            Self::Packet => "AF_PACKET",
+            Self::Loopback => "plain memory",
+            Self::Pcap => "a capture file",
+        })
+    }
 }
 
 /// Whether the transport checksum of a received frame can be trusted to be whole.

@@ -131,7 +131,7 @@ fn what_is_asked_for_is_given_or_refused() {
 }
 
 #[test]
-fn without_native_xdp_it_is_generic_and_without_any_it_is_packet() {
+fn without_native_xdp_it_is_generic() {
     let Some(world) = World::new() else { return };
     world.director.run(|| {
         let mut network = Network::open().unwrap();
@@ -143,16 +143,30 @@ fn without_native_xdp_it_is_generic_and_without_any_it_is_packet() {
     let reason = &bridge.lanes[0].queues[0].capabilities().reason;
     assert!(reason.contains("because of native XDP"), "{reason}");
 
-    // Whose program is on the interface already, has it.
-    let _first = world.open(&options(["d1"])).unwrap();
-    let second = world.open(&options(["d1"])).unwrap();
-    assert_eq!(modes(&second), [Mode::Packet]);
-    let reason = &second.lanes[0].queues[0].capabilities().reason;
-    assert!(reason.contains("of generic XDP"), "{reason}");
-
     let mut options = options(["bridge"]);
     options.zero_copy = ZeroCopy::Require;
     assert!(world.open(&options).is_err(), "nothing else would do");
+}
+
+/// Two directors on one NIC would both direct the same packets.
+#[test]
+fn beside_another_owner_it_is_refused_unless_asked_for() {
+    let Some(world) = World::new() else { return };
+    for mode in [WantedMode::Auto, WantedMode::Generic] {
+        let mut options = options(["d0", "d1"]);
+        options.mode = mode;
+        let _first = world.open(&options).unwrap();
+        options.mode = WantedMode::Auto;
+        options.interfaces.remove(0);
+        let error = world.open(&options).err().expect("d1 is taken");
+        assert_eq!(error.nic(), Some("d1"));
+        let owner = format!("process {} (", std::process::id());
+        for part in [owner.as_str(), "has d1 already", "mode = \"packet\""] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+        options.mode = WantedMode::Packet;
+        assert_eq!(modes(&world.open(&options).unwrap()), [Mode::Packet]);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-/// Every fault of one configuration file. Nothing has changed.
+/// Every fault of one configuration file.
 ///
 /// Displayed as compilers do: the field, its value and the rule it breaks, then
 /// the file, line and column, the line itself, and what to do.
@@ -99,8 +99,8 @@ impl fmt::Display for Faults {
             writeln!(f)?;
         }
         match self.faults.len() {
-            1 => write!(f, "{}: 1 fault; nothing has changed", self.file),
-            count => write!(f, "{}: {count} faults; nothing has changed", self.file),
+            1 => write!(f, "{}: 1 fault", self.file),
+            count => write!(f, "{}: {count} faults", self.file),
         }
     }
 }
@@ -157,7 +157,7 @@ mod tests {
                |          ^^\n  \
                = help: mend it\n\
              \n\
-             f: 1 fault; nothing has changed"
+             f: 1 fault"
         );
     }
 

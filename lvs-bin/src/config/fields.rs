@@ -126,6 +126,11 @@ impl<'t> Fields<'t> {
         }
     }
 
+    /// Where the value of the field `name` is, if it is given.
+    pub(super) fn given(&self, name: &str) -> Option<Range<usize>> {
+        self.get(name).map(Spanned::span)
+    }
+
     /// The table `name`, which knows the fields `known`.
     pub(super) fn table(
         &self,

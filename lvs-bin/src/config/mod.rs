@@ -10,6 +10,7 @@ mod fields;
 mod marks;
 mod options;
 mod service;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,15 +41,20 @@ impl Settings {
     /// *Errors:* every fault of the file; that it cannot be read is one.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Faults> {
         let file = path.as_ref().display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&file, &text),
-            Err(error) => {
-                let fault = Fault::of_file(
-                    format!("the file cannot be read: {error}"),
-                    "give the path of a readable file".to_owned(),
-                );
-                Err(Faults::new(&file, vec![fault]))
-            }
+        let refuse = |what: String, help: &str| {
+            let fault = Fault::of_file(what, help.to_owned());
+            Err(Faults::new(&file, vec![fault]))
+        };
+        match std::fs::read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => Self::parse(&file, &text),
+            Ok(Err(error)) => refuse(
+                not_text(error.as_bytes(), error.utf8_error().valid_up_to()),
+                "save it as UTF-8, and make sure it is the file you mean",
+            ),
+            Err(error) => refuse(
+                format!("the file cannot be read: {error}"),
+                "give the path of a readable file",
+            ),
         }
     }
 
@@ -89,6 +95,7 @@ impl Settings {
             timeouts,
             settings,
             classifier,
+            ..Draft::default()
         };
         let config = match Config::checked(draft) {
             Ok(config) => Some(config),
@@ -103,6 +110,12 @@ impl Settings {
             names,
         })
     }
+}
+
+/// That the file is no text, and from which byte on.
+fn not_text(bytes: &[u8], valid: usize) -> String {
+    let line = bytes[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("the file is not text in UTF-8, from line {line} on")
 }
 
 /// Notes where the text is not TOML, once a line: what else the parser finds in

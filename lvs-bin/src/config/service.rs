@@ -4,16 +4,17 @@
 //! piece is shown to it alone, so that each fault has its place in the file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::{Range, RangeInclusive};
 
 use lvs_core::config::{
-    Config, ConfigError, Family, Protocol, RealServer, Scheduler, Service, ServiceKey, Weight,
+    Config, ConfigError, Family, ForwardingMethod, Protocol, RealServer, Scheduler, Service,
+    ServiceKey, Weight,
 };
 
 use super::fields::{Fields, Given, Reading};
-use super::options;
+use super::{options, tunnel};
 
 /// Reads every `[[service]]`. Those with faults are left out.
 pub(super) fn services<'t>(
@@ -55,17 +56,24 @@ fn service<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<(Servic
     let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
     let scheduler = fields.choice("scheduler", &schedulers, reading);
     // Faults of the real servers are told even if the service has its own.
-    let real_servers: Vec<_> = fields
+    let mut real_servers: Vec<_> = fields
         .tables("real_server", &REAL_SERVER_FIELDS, reading)
         .into_iter()
-        .filter_map(|table| Some((real_server(&table, reading)?, table)))
+        .filter_map(|table| real_server(table, reading))
         .collect();
+    let key = identity.as_ref().map(|identity| identity.value);
+    refuse_twice(&mut real_servers, key, reading);
     let Given { value: key, span } = identity?;
     let mut bare = Service::keyed(key, scheduler.unwrap_or_default());
     options::read(&mut bare, fields, reading);
     if let Err(error) = Config::new([bare.clone()]) {
         let place = fields.place(field_of(&key));
-        reading.fault(span, place, error.to_string(), help_for(&error));
+        reading.fault(
+            span,
+            place,
+            error.to_string(),
+            help_for(&error, key.family()),
+        );
         return None;
     }
     Some((with_real_servers(bare, real_servers, reading), span))
@@ -120,29 +128,63 @@ const fn field_of(key: &ServiceKey) -> &'static str {
     }
 }
 
-fn with_real_servers<'t>(
+/// A real server as its table gives it.
+struct Read<'t> {
+    address: Given<(IpAddr, Option<u16>)>,
+    /// `None` with a fault noted.
+    real_server: Option<RealServer>,
+    fields: Fields<'t>,
+}
+
+/// Notes those given twice, faulty or not, and leaves the first of each. `key`
+/// is the service's, if that is right.
+fn refuse_twice(
+    real_servers: &mut Vec<Read<'_>>,
+    key: Option<ServiceKey>,
+    reading: &mut Reading<'_>,
+) {
+    let mut places: HashMap<(IpAddr, Option<u16>), Range<usize>> = HashMap::new();
+    real_servers.retain(|read| {
+        let (ip, own) = read.address.value;
+        // Without a port of its own it has the service's.
+        let port = own.or(key.map(|key| key.port()));
+        let span = read.address.span.clone();
+        let Some(first) = places.get(&(ip, port)) else {
+            places.insert((ip, port), span);
+            return true;
+        };
+        let what = match (key, port) {
+            (Some(service), Some(port)) => ConfigError::DuplicateRealServer {
+                service,
+                real_server: SocketAddr::new(ip, port),
+            }
+            .to_string(),
+            _ => format!("real server {ip} is given twice: remove one"),
+        };
+        let help = format!("the first is in line {}", reading.line(first));
+        reading.fault(span, read.fields.place("address"), what, help);
+        false
+    });
+}
+
+/// The service with those of its real servers that are right.
+fn with_real_servers(
     bare: Service,
-    real_servers: Vec<(Given<RealServer>, Fields<'t>)>,
-    reading: &mut Reading<'t>,
+    real_servers: Vec<Read<'_>>,
+    reading: &mut Reading<'_>,
 ) -> Service {
     let mut service = bare.clone();
-    let mut places: HashMap<SocketAddr, Range<usize>> = HashMap::new();
-    for (Given { value, span }, fields) in real_servers {
-        let port = value.port_in(&service.key);
-        let at = SocketAddr::new(value.address, port);
-        let place = fields.place("address");
-        if let Some(first) = places.get(&at) {
-            let error = ConfigError::DuplicateRealServer {
-                service: service.key(),
-                real_server: at,
-            };
-            let help = format!("the first is in line {}", reading.line(first));
-            reading.fault(span, place, error.to_string(), help);
-        } else if let Err(error) = Config::new([bare.clone().real_server(value.clone())]) {
-            reading.fault(span, place, error.to_string(), help_for(&error));
-        } else {
-            places.insert(at, span);
-            service = service.real_server(value);
+    for read in real_servers {
+        let Some(real_server) = read.real_server else {
+            continue;
+        };
+        match Config::new([bare.clone().real_server(real_server.clone())]) {
+            Ok(_) => service = service.real_server(real_server),
+            Err(error) => {
+                let place = read.fields.place("address");
+                let help = help_for(&error, bare.key.family());
+                reading.fault(read.address.span, place, error.to_string(), help);
+            }
         }
     }
     service
@@ -153,19 +195,19 @@ fn virtual_address<'t>(
     reading: &mut Reading<'t>,
 ) -> Option<Given<SocketAddr>> {
     let given = fields.string("address", reading)?;
-    let (help, value) = match (
-        given.value.parse::<SocketAddr>(),
-        given.value.parse::<IpAddr>(),
-    ) {
-        (Ok(address), _) => ("", Some(address)),
-        (_, Ok(IpAddr::V4(ip))) => (&*format!("add the port, as in \"{ip}:80\""), None),
-        (_, Ok(IpAddr::V6(ip))) => (&*format!("add the port, as in \"[{ip}]:80\""), None),
-        _ => (
-            "write it as in \"192.0.2.10:80\" or \"[2001:db8::10]:80\"",
-            None,
-        ),
-    };
+    let value = given.value.parse::<SocketAddr>().ok();
     if value.is_none() {
+        let help = match (unbracketed(given.value), given.value.parse::<IpAddr>()) {
+            (Some(meant), Err(_)) => format!("write it as in \"{meant}\""),
+            (Some(meant), Ok(ip)) => {
+                let whole = SocketAddr::new(ip, 80);
+                format!("write \"{meant}\", or \"{whole}\" if all of it is the address")
+            }
+            (None, Ok(ip)) => format!("add the port, as in \"{}\"", SocketAddr::new(ip, 80)),
+            (None, Err(_)) => {
+                "write it as in \"192.0.2.10:80\" or \"[2001:db8::10]:80\"".to_owned()
+            }
+        };
         let what = format!(
             "address is {:?}, but must be an IP address, a colon and a port",
             given.value
@@ -178,45 +220,74 @@ fn virtual_address<'t>(
     })
 }
 
-/// The real server of one table, and the place of its address.
-fn real_server<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<RealServer>> {
+/// What an IPv6 address with a port at its end is in brackets: without, the port
+/// reads like one more group of the address.
+fn unbracketed(given: &str) -> Option<SocketAddr> {
+    let (address, port) = given.rsplit_once(':')?;
+    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    Some(SocketAddr::new(
+        address.parse::<Ipv6Addr>().ok()?.into(),
+        port,
+    ))
+}
+
+/// The real server of one table.
+fn real_server<'t>(fields: Fields<'t>, reading: &mut Reading<'t>) -> Option<Read<'t>> {
     let help = "say where it is, as in address = \"10.0.0.11\"";
     fields.require("address", help, reading);
     let help = "say how packets reach it, as in forwarding = \"masquerade\"";
     fields.require("forwarding", help, reading);
-    let address = real_address(fields, reading);
+    let address = real_address(&fields, reading);
     let method = fields.choice("forwarding", &METHODS, reading);
     let help = "shares are relative to the other real servers; 0 takes no new connections";
     let weight = fields.number("weight", WEIGHTS, help, reading);
-    let (
-        Given {
-            value: (ip, port),
-            span,
-        },
-        method,
-    ) = (address?, method?);
-    let real_server = match (method, port) {
-        (Method::Masquerade, port) => {
-            RealServer::masquerade(SocketAddr::new(ip, port.unwrap_or(0)))
+    let address = address?;
+    let real_server = method.and_then(|method| by(method, &address, &fields, reading));
+    let weight = weight.map_or(1, |weight| weight.value as u32);
+    let thresholds = options::thresholds(&fields, reading);
+    Some(Read {
+        real_server: real_server.map(|it| it.weight(weight).thresholds(thresholds)),
+        address,
+        fields,
+    })
+}
+
+/// The real server at an address by a forwarding method.
+fn by(
+    method: Method,
+    address: &Given<(IpAddr, Option<u16>)>,
+    fields: &Fields<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<RealServer> {
+    let (ip, port) = address.value;
+    let tunnel = match method {
+        Method::Tunnel => tunnel::tunnel(fields, reading),
+        Method::Masquerade | Method::DirectRoute => {
+            tunnel::refuse_all(fields, reading);
+            None
         }
-        (Method::DirectRoute, None) => RealServer::direct_route(ip),
-        (Method::Tunnel, None) => RealServer::tunnel(ip),
+    };
+    match (method, port) {
+        (Method::Masquerade, port) => {
+            let at = SocketAddr::new(ip, port.unwrap_or(0));
+            Some(RealServer::masquerade(at))
+        }
+        (Method::DirectRoute, None) => Some(RealServer::direct_route(ip)),
+        (Method::Tunnel, None) => {
+            let forwarding = ForwardingMethod::Tunnel(tunnel?);
+            Some(RealServer::new(SocketAddr::new(ip, 0), forwarding))
+        }
         (Method::DirectRoute | Method::Tunnel, Some(port)) => {
             let what = format!(
                 "address has port {port}, but only masquerading can change the port: \
                  the packet keeps its own"
             );
             let help = format!("write address = \"{ip}\", or forwarding = \"masquerade\"");
+            let span = address.span.clone();
             reading.fault(span, fields.place("address"), what, help);
-            return None;
+            None
         }
-    };
-    Some(Given {
-        value: real_server
-            .weight(weight.map_or(1, |weight| weight.value as u32))
-            .thresholds(options::thresholds(fields, reading)),
-        span,
-    })
+    }
 }
 
 fn real_address<'t>(
@@ -236,7 +307,11 @@ fn real_address<'t>(
             "address is {:?}, but must be an IP address, or one with a port from 1 to 65535",
             given.value
         );
-        let help = "write it as in \"10.0.0.11\", \"10.0.0.11:8080\" or \"[2001:db8::11]:8080\"";
+        let help = match unbracketed(given.value) {
+            Some(meant) => format!("write it as in \"{meant}\""),
+            None => "write it as in \"10.0.0.11\", \"10.0.0.11:8080\" or \"[2001:db8::11]:8080\""
+                .to_owned(),
+        };
         reading.fault(given.span.clone(), fields.place("address"), what, help);
     }
     value.map(|value| Given {
@@ -245,20 +320,29 @@ fn real_address<'t>(
     })
 }
 
-/// What to do about a rule of the core's.
-fn help_for(error: &ConfigError) -> &'static str {
+/// What to do about a rule of the core's that a service of this family breaks.
+fn help_for(error: &ConfigError, family: Family) -> String {
+    let (own, other) = match family {
+        Family::V4 => ("IPv4", "IPv6"),
+        Family::V6 => ("IPv6", "IPv4"),
+    };
     match error {
-        ConfigError::VipNotUnicast(_) => "write the address that clients connect to",
+        ConfigError::VipNotUnicast(_) => "write the address that clients connect to".to_owned(),
         ConfigError::PortZero(_) => {
-            "write the port that clients connect to, or add persistent = 360"
+            "write the port that clients connect to, or add persistent = 360".to_owned()
         }
-        ConfigError::OnePacketNotUdp(_) => "remove one_packet, or write protocol = \"udp\"",
-        ConfigError::ThresholdsCrossed { .. } => "lower one, or raise upper_threshold",
-        ConfigError::RealServerNotUnicast(_) => "write the real server's own address",
+        ConfigError::OnePacketNotUdp(_) => {
+            "remove one_packet, or write protocol = \"udp\"".to_owned()
+        }
+        ConfigError::ThresholdsCrossed { .. } => "lower one, or raise upper_threshold".to_owned(),
+        ConfigError::RealServerNotUnicast(_) => "write the real server's own address".to_owned(),
         ConfigError::MixedFamilies { .. } => {
-            "write its address of the other family, or move it to a service of its own family"
+            format!(
+                "write its {own} address, move it to a service with an {other} address, or \
+                 reach it by a tunnel"
+            )
         }
-        _ => "change it, or remove it",
+        _ => "change it, or remove it".to_owned(),
     }
 }
 
@@ -278,7 +362,11 @@ const METHODS: [(&str, Method); 6] = [
     ("g", Method::DirectRoute),
     ("i", Method::Tunnel),
 ];
-const PROTOCOLS: [(&str, Protocol); 2] = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("tcp", Protocol::Tcp),
+    ("udp", Protocol::Udp),
+    ("sctp", Protocol::Sctp),
+];
 const WEIGHTS: RangeInclusive<u64> = 0..=Weight::MAX.get() as u64;
 const FAMILIES: [(&str, Family); 2] = [("ipv4", Family::V4), ("ipv6", Family::V6)];
 const MARKS: RangeInclusive<u64> = 1..=u32::MAX as u64;
@@ -291,10 +379,16 @@ const OWN_FIELDS: [&str; 7] = [
     "scheduler",
     "real_server",
 ];
-const REAL_SERVER_FIELDS: [&str; 5] = [
-    "address",
-    "forwarding",
-    "weight",
-    "upper_threshold",
-    "lower_threshold",
-];
+const REAL_SERVER_FIELDS: [&str; 8] = {
+    let [kind, port, checksum] = tunnel::FIELDS;
+    [
+        "address",
+        "forwarding",
+        "weight",
+        "upper_threshold",
+        "lower_threshold",
+        kind,
+        port,
+        checksum,
+    ]
+};

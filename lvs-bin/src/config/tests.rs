@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lvs_core::config::{Config, RealServer, Scheduler, Service, Timeouts};
+use lvs_core::config::{
+    Config, ForwardingMethod, GueChecksum, Protocol, RealServer, Scheduler, Service, Timeouts,
+    Tunnel,
+};
 use lvs_io::{Options, WantedMode};
 
 use super::{DirectorSettings, Settings};
@@ -27,6 +30,13 @@ fn the_example_says_what_it_looks_like() {
     )
     .real_server(RealServer::direct_route("10.0.0.11".parse().unwrap()).weight(3))
     .real_server(RealServer::tunnel("10.9.0.12".parse().unwrap()))
+    .real_server(RealServer::new(
+        "[2001:db8:9::14]:0".parse().unwrap(),
+        ForwardingMethod::Tunnel(Tunnel::Gue {
+            port: 6080,
+            checksum: GueChecksum::Full,
+        }),
+    ))
     .real_server(RealServer::masquerade("10.0.0.13:8080".parse().unwrap()).weight(0));
     let dns = Service::udp(
         "[2001:db8::10]:53".parse().unwrap(),
@@ -43,13 +53,30 @@ fn the_example_says_what_it_looks_like() {
         director: DirectorSettings {
             interfaces: vec!["eth0".to_owned()],
             mode: WantedMode::Auto,
-            workers: Some(2),
+            workers: None,
             connections: 1_000_000,
         },
         config: Config::new([web, dns]).unwrap(),
         names: BTreeMap::from(names),
     };
     assert_eq!(read, Ok(expected));
+}
+
+#[test]
+fn every_protocol_has_a_name() {
+    for (name, protocol) in [
+        ("tcp", Protocol::Tcp),
+        ("udp", Protocol::Udp),
+        ("sctp", Protocol::Sctp),
+    ] {
+        let text = format!(
+            "director.interfaces = ['a']\n[[service]]\n\
+             address = '192.0.2.10:2905'\nprotocol = '{name}'\n"
+        );
+        let read = Settings::parse("lvs.toml", &text).unwrap();
+        let key = read.config.services()[0].key();
+        assert_eq!(key.protocol(), Some(protocol));
+    }
 }
 
 #[test]
@@ -146,7 +173,7 @@ error: weight is -1, but must be a whole number from 0 to 2147483647
    |          ^^
    = help: shares are relative to the other real servers; 0 takes no new connections
 
-lvs.toml: 7 faults; nothing has changed"#
+lvs.toml: 7 faults"#
     );
 }
 
@@ -183,7 +210,7 @@ error: forwarding is missing
   | ^^^^^^^^^^^^^^^^^^^^^^^
   = help: say how packets reach it, as in forwarding = "masquerade"
 
-lvs.toml: 4 faults; nothing has changed"#
+lvs.toml: 4 faults"#
     );
 }
 
@@ -194,7 +221,7 @@ fn an_empty_file_says_what_to_begin_with() {
         "error: director is missing\n \
          --> lvs.toml:1:1\n  |\n1 | \n  | ^\n  \
          = help: add a section [director] with interfaces = [\"eth0\"]\n\n\
-         lvs.toml: 1 fault; nothing has changed"
+         lvs.toml: 1 fault"
     );
 }
 
@@ -227,7 +254,89 @@ error: service TCP 192.0.2.10:80 is given twice: join the two or change one's po
    |           ^^^^^^^^^^^^^^^
    = help: the first is in line 3
 
-lvs.toml: 2 faults; nothing has changed"#
+lvs.toml: 2 faults"#
+    );
+}
+
+#[test]
+fn real_servers_given_twice_are_told_with_all_other_faults() {
+    let text = r#"[[service]]
+address = "192.0.2.10"
+protocol = "tcp"
+real_server = [
+  { address = "10.0.0.11", forwarding = "m" },
+  { address = "10.0.0.11", forwarding = "x", weight = -1 },
+]
+[[service]]
+address = "192.0.2.10:80"
+protocol = "tcp"
+real_server = [
+  { address = "224.0.0.1", forwarding = "g" },
+  { address = "224.0.0.1", forwarding = "g" },
+]
+"#;
+    let faults = Settings::parse("f", &format!("director.interfaces = ['e']\n{text}"));
+    let faults = faults.unwrap_err();
+    let twice = faults
+        .faults()
+        .iter()
+        .filter(|fault| fault.what.contains("given twice"));
+    let told: Vec<_> = twice
+        .map(|fault| (fault.line, fault.help.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (7, "the first is in line 6"),
+            (14, "the first is in line 13")
+        ]
+    );
+    assert_eq!(faults.faults().len(), 6, "{faults}");
+}
+
+#[test]
+fn a_port_without_brackets_before_it_is_put_behind_brackets() {
+    let help = |address: &str| {
+        let text = format!(
+            "director.interfaces = ['e']\nservice = [{{ address = '{address}', protocol = 'tcp' }}]"
+        );
+        Settings::parse("f", &text).unwrap_err().faults()[0]
+            .help
+            .clone()
+    };
+    assert_eq!(
+        help("2001:db8::1:80"),
+        r#"write "[2001:db8::1]:80", or "[2001:db8::1:80]:80" if all of it is the address"#
+    );
+    assert_eq!(
+        help("2001:db8:1:2:3:4:5:6:443"),
+        r#"write it as in "[2001:db8:1:2:3:4:5:6]:443""#
+    );
+    assert_eq!(
+        help("2001:db8::10"),
+        r#"add the port, as in "[2001:db8::10]:80""#
+    );
+}
+
+#[test]
+fn the_families_are_told_by_name() {
+    let text = "[[service]]\naddress = '[2001:db8::10]:53'\nprotocol = 'udp'\n\
+                real_server = [{ address = '10.0.0.11', forwarding = 'm' }]";
+    let said = said_of(text);
+    let help = "help: write its IPv6 address, move it to a service with an IPv4 address, or reach it \
+                by a tunnel";
+    assert!(said.contains(help), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_from_where_on() {
+    let path = std::env::temp_dir().join(format!("lvs-no-text-{}.toml", std::process::id()));
+    std::fs::write(&path, b"[director]\n# caf\xe9\n").unwrap();
+    let told = Settings::read(&path).unwrap_err();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        told.faults()[0].what,
+        "the file is not text in UTF-8, from line 2 on"
     );
 }
 
@@ -300,7 +409,7 @@ error: this is not TOML: duplicate key
   | ^^^^
   = help: see https://toml.io for how values, tables and lists are written
 
-lvs.toml: 2 faults; nothing has changed"#
+lvs.toml: 2 faults"#
     );
 }
 
@@ -348,7 +457,7 @@ error: mode is 3 (integer), but must be a text
   |        ^
   = help: put it in quotes, as in "3"
 
-lvs.toml: 5 faults; nothing has changed"#
+lvs.toml: 5 faults"#
     );
 }
 
@@ -360,7 +469,7 @@ fn a_file_that_cannot_be_read_is_a_fault() {
         "error: the file cannot be read: No such file or directory (os error 2)\n \
          --> /nonexistent/lvs.toml\n  \
          = help: give the path of a readable file\n\n\
-         /nonexistent/lvs.toml: 1 fault; nothing has changed"
+         /nonexistent/lvs.toml: 1 fault"
     );
 }
 

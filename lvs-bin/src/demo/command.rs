@@ -1,12 +1,15 @@
 //! `lvs demo`: what it is asked for, and a director in each world.
 
-use std::io;
+use std::{io, process, thread};
 
 use lvs_core::{Config, Scheduler};
 use lvs_io::{Options, Queues, WantedMode};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-use super::{check_privileges, show};
+use super::show;
 use crate::director::{Director, DirectorOptions};
+use crate::privileges::{Work, check_privileges};
 use crate::world::{Method, Plan, World};
 
 /// What a demo shows.
@@ -40,7 +43,8 @@ impl Default for DemoOptions {
 ///
 /// Privileges that are lacking, with what to type; or what the machine refused.
 pub fn demo(options: &DemoOptions) -> io::Result<bool> {
-    check_privileges()?.map_err(io::Error::other)?;
+    check_privileges(Work::Demo)?.map_err(io::Error::other)?;
+    end_when_interrupted()?;
     let plans: Vec<Plan> = options
         .methods
         .iter()
@@ -50,7 +54,26 @@ pub fn demo(options: &DemoOptions) -> io::Result<bool> {
         })
         .collect();
     let start = |world: &World| start(world, options.mode).map_err(io::Error::other);
-    show(&plans, &mut io::stdout().lock(), start, account)
+    match show(&plans, &mut io::stdout().lock(), start, account) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
+        outcome => outcome,
+    }
+}
+
+/// Has SIGINT and SIGTERM end the process, and with it all that was built.
+fn end_when_interrupted() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new()
+        .name("lvs-interrupt".to_owned())
+        .spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                eprintln!("lvs: interrupted; what was built is gone with this process");
+                // As shells count a process that a signal has ended.
+                process::exit(128 + signal);
+            }
+        })?;
+    Ok(())
 }
 
 /// Starts a director in the world's place for one.
@@ -76,13 +99,10 @@ fn start(
 /// How frames travelled, and what became of them.
 fn account(director: &Director) -> String {
     // The workers publish their counters ten times a second.
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    thread::sleep(std::time::Duration::from_millis(150));
     let mut lines = String::new();
-    if let Some(capabilities) = director.capabilities().first() {
-        lines = format!(
-            "frames by {:?}: {}\n",
-            capabilities.mode, capabilities.reason
-        );
+    for way in director.ways() {
+        lines += &format!("frames on {way}\n");
     }
     lines + &director.stats().to_string()
 }

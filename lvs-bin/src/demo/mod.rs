@@ -6,12 +6,10 @@
 
 mod command;
 mod drawing;
-mod privileges;
 mod show;
 mod trial;
 
 pub use command::{DemoOptions, demo};
 pub use drawing::Drawing;
-pub use privileges::{Lacking, check_privileges};
 pub use show::show;
 pub use trial::{Tally, Trial};

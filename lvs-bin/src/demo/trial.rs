@@ -33,10 +33,15 @@ pub struct Tally {
 }
 
 impl Trial {
-    /// HTTP requests and UDP datagrams of a trial.
-    pub const EXCHANGES: usize = 60;
     /// Bytes of a large body.
     pub const BODY: u64 = 10 << 20;
+
+    /// HTTP requests, and UDP datagrams, of a trial with so many real servers:
+    /// three for each, so that each must have a share, and not too few to show.
+    #[must_use]
+    pub fn exchanges(real_servers: u8) -> usize {
+        (3 * usize::from(real_servers)).max(60)
+    }
 
     /// Sends traffic from the world's client to the VIP.
     ///
@@ -44,30 +49,50 @@ impl Trial {
     /// is in the tallies.
     pub fn run(world: &World, family: Family) -> io::Result<Self> {
         let (web, echo) = (Plan::web(family), Plan::echo(family));
+        let count = Self::exchanges(world.plan().real_servers);
         world.client().run(|| {
             Ok(Self {
                 family,
-                http: Tally::of(http_many(web, Request::Name, Self::EXCHANGES, DEADLINE)),
-                udp: Tally::of(udp_many(echo, DATAGRAM, Self::EXCHANGES, ECHO_DEADLINE)),
+                http: Tally::of(http_many(web, Request::Name, count, DEADLINE)),
+                udp: Tally::of(udp_many(echo, DATAGRAM, count, ECHO_DEADLINE)),
                 download: Tally::of([http(web, Request::Download(Self::BODY), DEADLINE)]),
                 upload: Tally::of([http(web, Request::Upload(Self::BODY), DEADLINE)]),
             })
         })
     }
 
-    /// Whether everything arrived, and every real server had a share.
+    /// What of it is not as it must be, a sentence each: everything arrives, and
+    /// every real server has a share.
     #[must_use]
-    pub fn passed(&self, real_servers: usize) -> bool {
-        let whole = [&self.http, &self.udp, &self.download, &self.upload];
-        let shared = [&self.http, &self.udp];
-        whole.iter().all(|tally| tally.failed.is_empty())
-            && shared
-                .iter()
-                .all(|tally| tally.answered.len() == real_servers)
+    pub fn failures(&self, real_servers: u8) -> Vec<String> {
+        let family = self.family;
+        let wanted = usize::from(real_servers);
+        let mut failures = Vec::new();
+        for (name, tally, is_shared) in [
+            ("HTTP requests", &self.http, true),
+            ("UDP echoes", &self.udp, true),
+            ("the download", &self.download, false),
+            ("the upload", &self.upload, false),
+        ] {
+            if !tally.failed.is_empty() {
+                let (lost, all) = (tally.failed.len(), tally.all());
+                failures.push(format!("{family}: {lost} of {all} of {name} failed"));
+            }
+            let answered = tally.answered.len();
+            if is_shared && answered != wanted {
+                let who = format!("{answered} of {wanted} real servers");
+                failures.push(format!("{family}: only {who} had a share of the {name}"));
+            }
+        }
+        failures
     }
 }
 
 impl Tally {
+    fn all(&self) -> usize {
+        self.answered.values().sum::<usize>() + self.failed.len()
+    }
+
     fn of(results: impl IntoIterator<Item = io::Result<String>>) -> Self {
         let mut tally = Self::default();
         for result in results {
@@ -93,10 +118,13 @@ impl fmt::Display for Trial {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let answered: usize = self.answered.values().sum();
-        let all = answered + self.failed.len();
+        let all = self.all();
+        let answered = all - self.failed.len();
         write!(f, "{answered:>3} of {all:<3}")?;
-        for (name, count) in &self.answered {
+        let mut shares: Vec<_> = self.answered.iter().collect();
+        // rs2 before rs10.
+        shares.sort_by_key(|(name, _)| (name.len(), *name));
+        for (name, count) in shares {
             write!(f, "  {name} {count}")?;
         }
         if let Some(first) = self.failed.first() {
@@ -156,13 +184,28 @@ mod tests {
 
     #[test]
     fn one_failure_or_one_idle_real_server_fails_a_trial() {
-        assert!(trial().passed(2));
-        assert!(!trial().passed(3));
+        assert!(trial().failures(2).is_empty());
+        assert_eq!(trial().failures(3).len(), 2);
         let mut lossy = trial();
         lossy.upload = tally(&[], &["lost"]);
-        assert!(!lossy.passed(2));
+        assert_eq!(lossy.failures(2), ["IPv4: 1 of 1 of the upload failed"]);
         let mut lopsided = trial();
         lopsided.udp = tally(&[("rs1", 60)], &[]);
-        assert!(!lopsided.passed(2));
+        assert_eq!(
+            lopsided.failures(2),
+            ["IPv4: only 1 of 2 real servers had a share of the UDP echoes"]
+        );
+    }
+
+    #[test]
+    fn every_real_server_can_have_a_share() {
+        assert_eq!(Trial::exchanges(3), 60);
+        assert_eq!(Trial::exchanges(80), 240);
+    }
+
+    #[test]
+    fn real_servers_are_shown_in_the_order_of_their_numbers() {
+        let tally = tally(&[("rs1", 1), ("rs10", 2), ("rs2", 3)], &[]);
+        assert_eq!(tally.to_string(), "  6 of 6    rs1 1  rs2 3  rs10 2");
     }
 }

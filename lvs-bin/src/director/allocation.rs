@@ -123,9 +123,11 @@ fn worker<'m>(
         counters: WorkerCounters::default(),
         burst: Burst::new(false, 1),
         sink: Sink::new(2),
-        idle: Idle::new(Waiting::Adaptive),
+        idle: Idle::new(Waiting::Adaptive, 2),
         began: Clock::now(),
         housekeeping_due: Instant::default(),
+        published: Instant::default(),
+        has_news: false,
     };
     (worker, publisher, peers.remove(0))
 }
@@ -190,6 +192,30 @@ fn written(
 }
 
 #[test]
+fn what_was_counted_is_published_before_a_rest() {
+    let mut planner = Planner::new(Limits {
+        services: 16,
+        real_servers: 32,
+        ..Limits::default()
+    });
+    let mut memory: Vec<Line> = vec![[0; 8]; Shard::memory_for(2000)];
+    let (mut worker, _publisher, peers) = worker(&mut memory, &mut planner);
+    let published = |worker: &Worker<'_>| {
+        let mut stats = Stats::new(32);
+        worker.board.read(&mut stats);
+        stats.packets
+    };
+    let now = |milliseconds| Instant::default() + Duration::from_millis(milliseconds);
+    while worker.turn(now(0)) {}
+    for (at, packets, shown) in [(5, 1, 1), (5, 2, 1), (7, 3, 3)] {
+        assert!(peers[0].send(&tcp(packets, 1, 64, 0, false)));
+        while worker.turn(now(at)) {}
+        worker.rest(now(at));
+        assert_eq!(published(&worker), shown, "at {at} ms");
+    }
+}
+
+#[test]
 fn a_thousand_turns_allocate_nothing() {
     let limits = Limits {
         services: 16,
@@ -209,7 +235,8 @@ fn a_thousand_turns_allocate_nothing() {
         if number % 100 == 99 {
             let weight = u32::from(number / 100 % 3);
             let snapshot = planner.plan(&config(weight), &network).unwrap();
-            assert!(publisher.publish(&snapshot));
+            assert!(publisher.await_room());
+            publisher.publish(&snapshot);
         }
         let now = Instant::default() + Duration::from_millis(100) * u32::from(number);
         let counted = measure(|| while worker.turn(now) {});

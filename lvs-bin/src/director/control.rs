@@ -2,6 +2,7 @@
 //! all workers.
 
 use std::sync::Arc;
+use std::time::Instant as Clock;
 
 use lvs_core::network::Resolution;
 use lvs_core::{Config, Limits, Network, Planner, Snapshot};
@@ -14,6 +15,7 @@ use super::error::DirectorError;
 use super::mailbox::Publisher;
 use super::steers::{steers, unsteered};
 use super::surroundings;
+use super::witness::{LinkState, News, Seen, Witness};
 
 /// Where the network comes from.
 pub(super) enum Surroundings {
@@ -28,10 +30,13 @@ pub(super) struct Control {
     pub(super) planner: Planner,
     pub(super) surroundings: Surroundings,
     pub(super) steering: Option<Steering>,
+    witness: Witness,
     pub(super) nics: Vec<Nic>,
     pub(super) workers: Vec<(Publisher, Arc<Doorbell>)>,
     pub(super) config: Arc<Config>,
     pub(super) network: Arc<Network>,
+    /// Whether the host has announced what is not in `network` yet.
+    is_behind: bool,
     /// In force now.
     pub(super) snapshot: Arc<Snapshot>,
 }
@@ -55,10 +60,12 @@ impl Control {
             planner,
             surroundings,
             steering,
+            witness: Witness::default(),
             nics,
             workers: Vec::new(),
             config: config.clone(),
             network,
+            is_behind: false,
             snapshot,
         };
         control.keep_warm();
@@ -71,10 +78,10 @@ impl Control {
     /// refused; that of removed ones is turned away last. Until the workers
     /// know a new service its packets go back to the host, as they did before.
     ///
-    /// *Errors:* as said, with the configuration before still in force; but for
-    /// [`DirectorError::WorkerStuck`]. What goes wrong once it is in force is
-    /// only logged.
+    /// *Errors:* as said, with the configuration before still in force with
+    /// every worker. What goes wrong once it is in force is only logged.
     pub(super) fn apply(&mut self, config: &Arc<Config>) -> Result<(), DirectorError> {
+        self.await_room()?;
         let old = steers(&self.config, &self.snapshot);
         let both = [old.as_slice(), &steers(config, &self.snapshot)].concat();
         self.steer(&both)?;
@@ -86,7 +93,7 @@ impl Control {
             }
         };
         self.config = config.clone();
-        self.publish(snapshot)?;
+        self.publish(snapshot);
         if let Err(error) = self.steer(&steers(&self.config, &self.snapshot)) {
             tracing::warn!("traffic of removed services comes until the next change: {error}");
         }
@@ -97,6 +104,8 @@ impl Control {
 
     /// Lets the traffic of the configuration in force come.
     pub(super) fn open(&mut self) -> Result<(), DirectorError> {
+        // What is so at the start, whoever starts it asks for.
+        self.witness.begin(self.seen());
         self.warn_of_unsteered();
         self.steer(&steers(&self.config, &self.snapshot))
     }
@@ -115,18 +124,64 @@ impl Control {
         let Surroundings::Host(mirror) = &mut self.surroundings else {
             return Ok(false);
         };
-        if !mirror.poll()? {
+        self.is_behind |= mirror.poll()?;
+        if !self.is_behind {
             return Ok(false);
         }
-        let network = surroundings::network(&self.nics, mirror.view());
-        if network == *self.network {
+        let network = Arc::new(surroundings::network(&self.nics, mirror.view()));
+        if !self.rewire(network)? {
             return Ok(false);
         }
-        self.network = Arc::new(network);
-        let snapshot = self.planner.plan(&self.config, &self.network)?;
-        self.publish(snapshot)?;
         self.keep_warm();
         Ok(true)
+    }
+
+    /// Carries out the configuration in force on another network; whether it
+    /// is another.
+    ///
+    /// *Errors:* the workers go on by the one before, and the next call finds
+    /// the difference still.
+    fn rewire(&mut self, network: Arc<Network>) -> Result<bool, DirectorError> {
+        let differs = *network != *self.network;
+        if differs {
+            self.await_room()?;
+            let snapshot = self.planner.plan(&self.config, &network)?;
+            self.network = network;
+            self.publish(snapshot);
+            self.tell_macs();
+        }
+        self.is_behind = false;
+        Ok(differs)
+    }
+
+    /// What has changed around the director since it was told last.
+    pub(super) fn news(&mut self, now: Clock) -> Vec<News> {
+        let seen = self.seen();
+        self.witness.news(seen, now)
+    }
+
+    fn seen(&self) -> Seen {
+        let links = match &self.surroundings {
+            Surroundings::Host(mirror) => {
+                let state = |nic: &Nic| LinkState::of(mirror.view().link(nic.index));
+                let links = self.nics.iter().map(|nic| (nic.name.clone(), state(nic)));
+                links.collect()
+            }
+            Surroundings::Fixed(_) => Vec::new(),
+        };
+        Seen {
+            links,
+            real_servers: self
+                .snapshot
+                .real_servers()
+                .map(|(_, address, _, _)| address)
+                .collect(),
+            unreachable: self
+                .snapshot
+                .unreachable()
+                .map(|(address, way)| (address, why_unreachable(way)))
+                .collect(),
+        }
     }
 
     /// Whether every real server can be sent to, as far as that is only a
@@ -144,15 +199,23 @@ impl Control {
             .all(|(publisher, _)| publisher.is_adopted())
     }
 
-    fn publish(&mut self, snapshot: Arc<Snapshot>) -> Result<(), DirectorError> {
-        for (number, (publisher, bell)) in self.workers.iter_mut().enumerate() {
-            if !publisher.publish(&snapshot) {
+    /// Makes sure that every worker can be given a snapshot, before one is
+    /// planned: each worker must get each that is.
+    fn await_room(&mut self) -> Result<(), DirectorError> {
+        for (number, (publisher, _)) in self.workers.iter_mut().enumerate() {
+            if !publisher.await_room() {
                 return Err(DirectorError::WorkerStuck(number));
             }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, snapshot: Arc<Snapshot>) {
+        for (publisher, bell) in &mut self.workers {
+            publisher.publish(&snapshot);
             bell.ring();
         }
         self.snapshot = snapshot;
-        Ok(())
     }
 
     fn steer(&mut self, steers: &[Steer]) -> Result<(), DirectorError> {
@@ -170,6 +233,22 @@ impl Control {
                     "service {service}: a rule that marks its packets names no single \
                      destination: those packets stay the host's in AF_XDP mode"
                 );
+            }
+        }
+    }
+
+    /// Tells the steering program what MACs the NICs have by now.
+    fn tell_macs(&self) {
+        let Some(steering) = &self.steering else {
+            return;
+        };
+        let ports = (0..).map(lvs_core::Port).take(self.nics.len());
+        for (nic, port) in ports.enumerate() {
+            let Some(interface) = self.network.interface(port) else {
+                continue;
+            };
+            if let Err(error) = steering.set_mac(nic, interface.mac) {
+                tracing::warn!("frames to the NIC's new MAC are not steered: {error}");
             }
         }
     }
@@ -196,5 +275,87 @@ pub(super) const fn why_unreachable(way: Resolution) -> &'static str {
         }
         Resolution::Unreachable => "no route leads to it by the director's interfaces",
         Resolution::Local => "it is the director itself",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mailbox::{Inbox, mailbox};
+    use super::*;
+    use lvs_core::{Scheduler, Service};
+
+    fn with_workers(count: usize) -> (Control, Vec<Inbox>) {
+        let (limits, config) = (Limits::default(), Config::new([]).unwrap());
+        let surroundings = Surroundings::Fixed(Arc::default());
+        let mut control = Control::new(limits, surroundings, None, Vec::new(), &config).unwrap();
+        let mut inboxes = Vec::new();
+        for _ in 0..count {
+            let (publisher, inbox) = mailbox();
+            let bell = Arc::new(Doorbell::new().unwrap());
+            control.workers.push((publisher, bell));
+            inboxes.push(inbox);
+        }
+        (control, inboxes)
+    }
+
+    /// Has the worker take all it was given; the generation of the last.
+    fn adopt_all(inbox: &Inbox) -> Option<u64> {
+        let taken = std::iter::from_fn(|| inbox.deliver());
+        let retire = |snapshot: Arc<Snapshot>| {
+            let generation = snapshot.generation();
+            inbox.retire(snapshot);
+            generation
+        };
+        taken.map(retire).last()
+    }
+
+    #[test]
+    fn with_one_worker_stuck_none_gets_what_is_refused() {
+        let (mut control, inboxes) = with_workers(2);
+        let empty = Config::new([]).unwrap();
+        let refused = std::iter::from_fn(|| {
+            let outcome = control.apply(&empty).err();
+            adopt_all(&inboxes[0]);
+            Some(outcome)
+        });
+        let stuck = refused.flatten().next().unwrap();
+        assert!(matches!(stuck, DirectorError::WorkerStuck(1)), "{stuck}");
+        let in_force = control.snapshot.generation();
+        let vip = "192.0.2.10:80".parse().unwrap();
+        let other = Config::new([Service::tcp(vip, Scheduler::RoundRobin)]).unwrap();
+        assert!(control.apply(&other).is_err());
+        assert_eq!(
+            adopt_all(&inboxes[0]),
+            None,
+            "not the one that is not stuck"
+        );
+        assert_eq!(control.config, empty);
+        assert_eq!(control.snapshot.generation(), in_force);
+        adopt_all(&inboxes[1]);
+        control.apply(&other).unwrap();
+        for inbox in &inboxes {
+            assert_eq!(adopt_all(inbox), Some(in_force + 1), "none is left out");
+        }
+    }
+
+    #[test]
+    fn a_network_that_could_not_be_published_is_tried_again() {
+        let (mut control, inboxes) = with_workers(1);
+        let empty = Config::new([]).unwrap();
+        while control.apply(&empty).is_ok() {}
+        let refusing = lvs_core::network::Route {
+            prefix: [0, 0, 0, 0].into(),
+            length: 0,
+            way: lvs_core::network::Way::Unreachable,
+        };
+        let network = Arc::new(Network::new(Vec::new(), [refusing], []));
+        assert!(control.rewire(network.clone()).is_err());
+        adopt_all(&inboxes[0]);
+        assert!(control.rewire(network.clone()).unwrap());
+        assert_eq!(
+            control.snapshot.generation(),
+            adopt_all(&inboxes[0]).unwrap()
+        );
+        assert!(!control.rewire(network).unwrap(), "it is in force");
     }
 }

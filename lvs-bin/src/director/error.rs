@@ -5,7 +5,6 @@ use std::{fmt, io};
 use lvs_core::{ConfigError, PlanError, TooLittleMemory};
 
 /// A director could not be started or changed. What ran before runs on.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum DirectorError {
     /// A rule of the configuration is broken.
@@ -57,6 +56,14 @@ impl fmt::Display for DirectorError {
                 )
             }
         }
+    }
+}
+
+/// What is displayed: a `main` that returns its error, as an embedder's may,
+/// prints this, and the variants say nothing more.
+impl fmt::Debug for DirectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use lvs_io::{Lane, Queue};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use lvs_io::{Lane, Queue, Watch};
 
 use super::doorbell::Doorbell;
 
@@ -23,13 +22,16 @@ pub enum Waiting {
 pub(super) struct Idle {
     waiting: Waiting,
     quiet_turns: u32,
+    watch: Watch,
 }
 
 impl Idle {
-    pub(super) const fn new(waiting: Waiting) -> Self {
+    /// For a worker of `queues` queues.
+    pub(super) fn new(waiting: Waiting, queues: usize) -> Self {
         Self {
             waiting,
             quiet_turns: 0,
+            watch: Watch::new(queues + 1),
         }
     }
 
@@ -44,31 +46,15 @@ impl Idle {
     }
 
     /// Sleeps until a queue has frames, the bell rings, or the time is up.
-    pub(super) fn wait(&self, lane: &Lane, bell: &Doorbell) {
+    pub(super) fn wait(&mut self, lane: &Lane, bell: &Doorbell) {
         let unwoken = |queue: &dyn Queue| queue.in_flight() > 0 || queue.wait_fd().is_none();
         let timeout = match lane.queues.iter().any(|queue| unwoken(queue.as_ref())) {
             true => SHORT_REST,
             false => LONGEST_REST,
         };
-        let mut fds = [const { None }; MOST_FDS];
-        let readable = |fd| Some(PollFd::new(fd, PollFlags::POLLIN));
-        fds[0] = readable(bell.fd());
-        let mut used = 1;
-        for fd in lane
-            .queues
-            .iter()
-            .filter_map(|queue| queue.wait_fd())
-            .take(MOST_FDS - 1)
-        {
-            fds[used] = readable(fd);
-            used += 1;
-        }
-        // The unused ones wait for the bell too, which changes nothing.
-        let mut fds =
-            fds.map(|fd| fd.unwrap_or_else(|| PollFd::new(bell.fd(), PollFlags::empty())));
-        let milliseconds = timeout.as_millis() as u16;
+        let queues = lane.queues.iter().filter_map(|queue| queue.wait_fd());
         // Interrupted or not: the next turn looks for itself.
-        let _ = poll(&mut fds[..used], PollTimeout::from(milliseconds));
+        self.watch.wait(queues.chain([bell.fd()]), timeout);
     }
 }
 
@@ -82,5 +68,3 @@ const LONGEST_REST: Duration = Duration::from_millis(50);
 /// kernel may want another call to move frames that are being sent, and memory
 /// has no descriptor to wait for.
 const SHORT_REST: Duration = Duration::from_millis(1);
-/// Descriptors waited for: a bell and the queues of a lane.
-const MOST_FDS: usize = 33;

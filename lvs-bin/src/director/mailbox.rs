@@ -51,17 +51,17 @@ pub(super) fn mailbox() -> (Publisher, Inbox) {
 }
 
 impl Publisher {
-    /// Gives the worker another snapshot; every one is delivered, in order.
+    /// Waits until another snapshot has room: it does while the worker is more
+    /// than a few behind. `false` after a second: it is stuck or has ended.
     ///
-    /// Waits while the worker is more than a few behind, and gives up after a
-    /// second: `false` means that it is stuck or has ended.
-    pub(super) fn publish(&mut self, snapshot: &Arc<Snapshot>) -> bool {
+    /// The room stays until [`publish`](Self::publish) takes it, so that a
+    /// snapshot is given to all workers or to none.
+    pub(super) fn await_room(&mut self) -> bool {
         let give_up = Instant::now() + PATIENCE;
         loop {
             self.collect();
             // Whatever is outstanding must fit into `retired` one day.
-            if self.outstanding < DEPTH && self.channel.snapshots.push(snapshot.clone()).is_ok() {
-                self.outstanding += 1;
+            if self.outstanding < DEPTH {
                 return true;
             }
             if Instant::now() > give_up {
@@ -69,6 +69,15 @@ impl Publisher {
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Gives the worker another snapshot, for which
+    /// [`await_room`](Self::await_room) has found room; every one is delivered,
+    /// in order.
+    pub(super) fn publish(&mut self, snapshot: &Arc<Snapshot>) {
+        let given = self.channel.snapshots.push(snapshot.clone());
+        debug_assert!(given.is_ok(), "room was waited for");
+        self.outstanding += usize::from(given.is_ok());
     }
 
     /// Frees what the worker has retired.
@@ -132,7 +141,8 @@ mod tests {
         for _ in 0..5 {
             for _ in 0..20 {
                 let snapshot = planner.plan(&config, &network).unwrap();
-                assert!(publisher.publish(&snapshot));
+                assert!(publisher.await_room());
+                publisher.publish(&snapshot);
             }
             assert!(!publisher.is_adopted());
             while let Some(next) = inbox.deliver() {
@@ -152,7 +162,13 @@ mod tests {
         let snapshot = planner.plan(&config, &network).unwrap();
         let (mut publisher, _inbox) = mailbox();
         let given = (0..2 * DEPTH)
-            .take_while(|_| publisher.publish(&snapshot))
+            .take_while(|_| {
+                let room = publisher.await_room();
+                if room {
+                    publisher.publish(&snapshot);
+                }
+                room
+            })
             .count();
         assert_eq!(given, DEPTH - 1);
     }

@@ -22,11 +22,13 @@ mod error;
 mod handoff;
 mod idle;
 mod mailbox;
+mod memory;
 mod options;
 mod stats;
 mod steers;
 mod surroundings;
 mod thread;
+mod witness;
 mod worker;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -50,6 +52,10 @@ use counters::Board;
 use doorbell::Doorbell;
 
 /// A running director.
+///
+/// What changes around it while it runs, such as a NIC that goes down or a real
+/// server that cannot be reached any more, is logged through `tracing`, once a
+/// change; never by a worker.
 ///
 /// Dropping it is [`stop`](Self::stop): it takes no more traffic, sends what it
 /// has, and gives the NICs back to the host.
@@ -75,6 +81,8 @@ pub struct Director {
     stop_workers: Arc<AtomicBool>,
     stop_follower: Arc<AtomicBool>,
     capabilities: Vec<Capabilities>,
+    /// The NIC of each of them.
+    queue_nics: Vec<usize>,
     limits: Limits,
 }
 
@@ -170,6 +178,22 @@ impl Director {
         &self.capabilities
     }
 
+    /// How frames travel on each NIC, and why: a line each.
+    pub fn ways(&self) -> Vec<String> {
+        let nics = self.nics();
+        let mut ways: Vec<String> = Vec::new();
+        for (nic, capabilities) in self.queue_nics.iter().zip(&self.capabilities) {
+            let name = nics.get(*nic).map_or("", |nic| nic.name.as_str());
+            let Capabilities { mode, reason, .. } = capabilities;
+            let way = format!("{name}: {mode} ({reason})");
+            // The queues of a NIC mostly agree.
+            if !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+        ways
+    }
+
     /// Real servers that cannot be sent to now, and why: a sentence each.
     pub fn unreachable(&self) -> Vec<String> {
         let snapshot = self.lock().snapshot.clone();
@@ -179,7 +203,9 @@ impl Director {
             .collect()
     }
 
-    /// What it has done, at most a tenth of a second ago.
+    /// What it has done. Connections of a real server are as of now; other
+    /// figures are as of when their worker last went to rest or, while it does
+    /// not, at most [a tenth of a second](DirectorStats) ago.
     pub fn stats(&self) -> DirectorStats {
         let mut shards = Stats::new(self.limits.real_servers);
         let mut one = shards.clone();
@@ -214,6 +240,7 @@ impl Director {
             stop_workers: Arc::new(AtomicBool::new(false)),
             stop_follower: Arc::new(AtomicBool::new(false)),
             capabilities: Vec::new(),
+            queue_nics: Vec::new(),
             limits,
         }
     }

@@ -7,7 +7,11 @@ use lvs_core::{DropReason, ForwardingMethod, ServiceKey, Stats, Traffic};
 
 use super::counters::WorkerCounters;
 
-/// Counters of a director, at most a tenth of a second old.
+/// Counters of a director.
+///
+/// Connections of a real server are as of when they were asked for. A worker
+/// publishes the others before it rests, but not twice within a millisecond, and
+/// else every tenth of a second.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DirectorStats {
@@ -85,26 +89,44 @@ impl fmt::Display for DirectorStats {
             "connections {}: opened {}, closed {}",
             self.workers.connections, shards.opened, shards.closed
         )?;
+        if !self.real_servers.is_empty() {
+            let columns = [
+                "forward",
+                "weight",
+                "active",
+                "inactive",
+                "packets in",
+                "out",
+            ];
+            row(f, "service", columns)?;
+        }
         let mut service = None;
-        for row in &self.real_servers {
-            if service != Some(row.service) {
-                service = Some(row.service);
-                writeln!(f, "{}", row.service)?;
+        for server in &self.real_servers {
+            if service != Some(server.service) {
+                service = Some(server.service);
+                writeln!(f, "{}", server.service)?;
             }
-            writeln!(
-                f,
-                "  -> {:<28} {:<7} {:>6} {:>10} {:>10} {:>12} {:>12}",
-                row.address.to_string(),
-                method(row.forwarding),
-                row.weight,
-                row.active,
-                row.inactive,
-                row.traffic.packets_in,
-                row.traffic.packets_out,
-            )?;
+            let columns = [
+                method(server.forwarding).to_owned(),
+                server.weight.to_string(),
+                server.active.to_string(),
+                server.inactive.to_string(),
+                server.traffic.packets_in.to_string(),
+                server.traffic.packets_out.to_string(),
+            ];
+            row(f, &format!("  -> {}", server.address), columns)?;
         }
         Ok(())
     }
+}
+
+/// A line of the table of real servers.
+fn row(f: &mut fmt::Formatter<'_>, name: &str, columns: [impl fmt::Display; 6]) -> fmt::Result {
+    let [forward, weight, active, inactive, packets_in, out] = columns;
+    writeln!(
+        f,
+        "{name:<33} {forward:<7} {weight:>10} {active:>10} {inactive:>10} {packets_in:>12} {out:>12}",
+    )
 }
 
 /// The forwarding method as ipvsadm names it in listings.
@@ -113,5 +135,46 @@ const fn method(forwarding: ForwardingMethod) -> &'static str {
         ForwardingMethod::Masquerade => "Masq",
         ForwardingMethod::DirectRoute => "Route",
         ForwardingMethod::Tunnel(_) => "Tunnel",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_have_headings() {
+        let service = lvs_core::Service::tcp(
+            "192.0.2.10:80".parse().unwrap(),
+            lvs_core::Scheduler::RoundRobin,
+        );
+        let stats = DirectorStats {
+            shards: Stats::new(1),
+            workers: WorkerCounters::default(),
+            per_worker: Vec::new(),
+            real_servers: vec![RealServerStats {
+                service: service.key(),
+                address: "10.0.0.11:8080".parse().unwrap(),
+                forwarding: ForwardingMethod::Masquerade,
+                weight: 1,
+                active: 2,
+                inactive: 20,
+                traffic: Traffic {
+                    packets_in: 120,
+                    packets_out: 80,
+                    ..Traffic::default()
+                },
+            }],
+        };
+        assert_eq!(
+            stats.to_string(),
+            "\
+packets 0: transmitted 0 (answers 0), host 0, handed off 0, dropped 0
+connections 0: opened 0, closed 0
+service                           forward     weight     active   inactive   packets in          out
+TCP 192.0.2.10:80
+  -> 10.0.0.11:8080               Masq             1          2         20          120           80
+"
+        );
     }
 }

@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 
 use lvs_core::config::{MarkRule, Prefix};
-use lvs_core::{Config, ForwardingMethod, Service, ServiceKey, Snapshot};
+use lvs_core::{
+    Config, ForwardingMethod, Protocol, RealServer, Service, ServiceKey, Snapshot, Tunnel,
+};
 use lvs_io::program::{End, Steer};
 
 /// The traffic of a director that carries out `config`, having worked by
-/// `snapshot`: requests, and replies of real servers that are or were
-/// masqueraded.
+/// `snapshot`: requests, replies of real servers that are or were masqueraded,
+/// and ICMP errors about tunnels.
 ///
 /// The program knows addresses, not prefixes: a rule that marks packets must
 /// name the address they are sent to. Those that name none steer nothing, so
@@ -37,10 +39,28 @@ pub(super) fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
                 steers.extend(ends(protocol, real_server.address, port, End::Source));
             }
         }
+        steers.extend(service.real_servers.iter().filter_map(far_end));
     }
     steers.sort_unstable();
     steers.dedup();
     steers
+}
+
+/// The far end of a tunnel over UDP: it brings the ICMP errors about the tunnel,
+/// as they quote a packet to there. Those about other tunnels come anyway, as the
+/// steering program looks into what they quote. Over IPv6 the director has no
+/// use for them.
+fn far_end(real_server: &RealServer) -> Option<Steer> {
+    let ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) = real_server.forwarding else {
+        return None;
+    };
+    let address = real_server.address;
+    address.is_ipv4().then_some(Steer {
+        protocol: Protocol::Udp.number(),
+        address,
+        port: Some(port),
+        end: End::Source,
+    })
 }
 
 /// The services whose packets the program cannot be told of in full.
@@ -122,6 +142,7 @@ const FTP: u16 = 21;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lvs_core::config::GueChecksum;
     use lvs_core::{Draft, Limits, Network, Persistence, Planner, RealServer, Scheduler};
     use std::num::NonZeroU32;
     use std::sync::Arc;
@@ -191,5 +212,23 @@ mod tests {
             let (steers, unsteered) = steered(vec![marked.clone()], vec![rule(net, &[])]);
             assert_eq!((steers.len(), unsteered), (3, 1), "{steers:?}");
         }
+    }
+
+    #[test]
+    fn only_tunnels_over_udp_have_a_far_end_to_steer() {
+        let gue = ForwardingMethod::Tunnel(Tunnel::Gue {
+            port: 6080,
+            checksum: GueChecksum::None,
+        });
+        let at = |address: &str, forwarding| {
+            far_end(&RealServer::new(address.parse().unwrap(), forwarding))
+        };
+        let steer = at("10.0.0.11:80", gue).unwrap();
+        assert_eq!((steer.protocol, steer.port), (17, Some(6080)));
+        assert_eq!(steer.end, End::Source);
+        assert_eq!(at("[2001:db8::11]:80", gue), None);
+        let ipip = ForwardingMethod::Tunnel(Tunnel::Ipip);
+        assert_eq!(at("10.0.0.11:80", ipip), None);
+        assert_eq!(at("10.0.0.11:80", ForwardingMethod::Masquerade), None);
     }
 }

@@ -6,21 +6,18 @@ use std::net::IpAddr;
 use lvs_core::network::{Interface, Neighbour, Network, Route, Way};
 use lvs_core::{Config, Port};
 use lvs_io::Nic;
-use lvs_io::netlink::{Link, Prefix, Resolution, Route as HostRoute, RouteKind, View};
+use lvs_io::netlink::{Hop, Link, Prefix, Resolution, Route as HostRoute, RouteKind, View};
 
 /// What of the host's view concerns a director on `nics`.
 ///
-/// Links that are none of its NICs lead elsewhere. Of several routes to one
-/// prefix the one with the lowest metric counts, of several ways of a route the
-/// first that lives.
+/// Links that are none of its NICs lead elsewhere. Which of several routes
+/// counts, the view says; of several ways of a route it is the first that lives.
 pub(super) fn network(nics: &[Nic], view: &View) -> Network {
     let ports = ports(nics);
-    let mut routes: Vec<&HostRoute> = view.routes().collect();
-    routes.sort_by_key(|route| (route.table != HostRoute::LOCAL, route.metric));
-    let routes = routes.into_iter().map(|route| Route {
-        prefix: route.prefix.address(),
-        length: route.prefix.length(),
-        way: way(route, view, &ports),
+    let routes = view.best_routes().map(|(prefix, route)| Route {
+        prefix: prefix.address(),
+        length: prefix.length(),
+        way: route.map_or(Way::Unreachable, |route| way(route, view, &ports)),
     });
     let neighbours = view.neighbours().filter_map(|neighbour| {
         Some(Neighbour {
@@ -42,11 +39,10 @@ pub(super) fn wanted_neighbours(nics: &[Nic], view: &View, config: &Config) -> V
         .services()
         .iter()
         .flat_map(|service| &service.real_servers);
-    let next_hops =
-        real_servers.filter_map(|real_server| match view.resolve(real_server.address) {
-            Resolution::Via(hop) => Some((hop.link, hop.next_hop)),
-            Resolution::Local | Resolution::Unreachable => None,
-        });
+    let next_hops = real_servers.filter_map(|real_server| {
+        let hop = living(view.route(real_server.address)?)?;
+        Some((hop.link, hop.gateway.unwrap_or(real_server.address)))
+    });
     let gateways = view
         .routes()
         .flat_map(|route| &route.next_hops)
@@ -99,7 +95,7 @@ fn way(route: &HostRoute, view: &View, ports: &BTreeMap<u32, Port>) -> Way {
         RouteKind::Unicast => {}
         _ => return Way::Unreachable,
     }
-    let Some(hop) = route.next_hops.iter().find(|hop| !hop.dead) else {
+    let Some(hop) = living(route) else {
         return Way::Unreachable;
     };
     let Some(port) = ports.get(&hop.link) else {
@@ -120,6 +116,12 @@ fn way(route: &HostRoute, view: &View, ports: &BTreeMap<u32, Port>) -> Way {
         source: source.filter(fits),
         mtu: route.mtu,
     }
+}
+
+/// The way that a route's packets go.
+fn living(route: &HostRoute) -> Option<&Hop> {
+    let mut ways = route.next_hops.iter();
+    ways.find(|way| route.kind == RouteKind::Unicast && !way.dead)
 }
 
 /// Gateways that are kept warm: a router with a full table has thousands of

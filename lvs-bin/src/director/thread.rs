@@ -17,8 +17,10 @@ use super::control::{Control, Surroundings};
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
-use super::idle::Idle;
+use super::idle::{Idle, Waiting};
 use super::mailbox::{self, Inbox};
+use super::memory::Watch;
+use super::witness::News;
 use super::worker::Worker;
 use super::{Director, DirectorError, DirectorOptions};
 
@@ -35,7 +37,7 @@ struct Beginning {
     snapshot: Arc<Snapshot>,
     limits: Limits,
     connections: usize,
-    idle: Idle,
+    waiting: Waiting,
     pin: bool,
     began: Clock,
     stop: Arc<AtomicBool>,
@@ -52,6 +54,7 @@ impl Director {
     ) -> Result<(), DirectorError> {
         let all = || lanes.iter().flat_map(|lane| &lane.queues);
         self.capabilities = all().map(|queue| queue.capabilities().clone()).collect();
+        self.queue_nics = lanes.iter().flat_map(|lane| lane.nics.clone()).collect();
         let longest = self
             .capabilities
             .iter()
@@ -87,7 +90,7 @@ impl Director {
                 snapshot,
                 limits: self.limits,
                 connections: options.connections.div_ceil(shards),
-                idle: Idle::new(options.waiting),
+                waiting: options.waiting,
                 pin: options.pin,
                 began,
                 stop: self.stop_workers.clone(),
@@ -147,6 +150,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         Err(error) => return drop(ready.send(Err(error.into()))),
     };
     let burst = burst_for(&beginning.lane);
+    let idle = Idle::new(beginning.waiting, beginning.lane.queues.len());
     let mut worker = Worker {
         lane: beginning.lane,
         shard,
@@ -158,9 +162,11 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         counters: WorkerCounters::default(),
         burst,
         sink: Sink::new(beginning.ports),
-        idle: beginning.idle,
+        idle,
         began: beginning.began,
         housekeeping_due: Instant::default(),
+        published: Instant::default(),
+        has_news: false,
     };
     // Nobody listening means that the start has failed elsewhere.
     if ready.send(Ok(())).is_err() {
@@ -169,7 +175,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
     while !beginning.stop.load(Ordering::Relaxed) {
         let busy = worker.turn(worker.now());
         if worker.idle.should_rest(busy) {
-            worker.rest();
+            worker.rest(worker.now());
         }
     }
     drain(&mut worker);
@@ -200,15 +206,19 @@ fn drain(worker: &mut Worker<'_>) {
     worker.publish();
 }
 
-/// Takes in the host's changes as they come.
+/// Takes in the host's changes as they come, and how much memory it has left.
 fn follow(events: &OwnedFd, control: &Mutex<Control>, stop: &AtomicBool) {
+    let lock = || control.lock().unwrap_or_else(PoisonError::into_inner);
+    let (memory, mut watch) = (lock().planner.memory().clone(), Watch::default());
     while !stop.load(Ordering::Relaxed) {
+        watch.tell(&memory);
         let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(FOLLOWING));
-        let outcome = control
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .follow();
+        let (outcome, news) = {
+            let mut control = lock();
+            (control.follow(), control.news(Clock::now()))
+        };
+        news.iter().for_each(News::log);
         if let Err(error) = outcome {
             tracing::warn!("following the host's routes and neighbours: {error}");
             thread::sleep(Duration::from_millis(u64::from(FOLLOWING)));

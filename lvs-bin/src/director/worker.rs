@@ -29,6 +29,10 @@ pub(super) struct Worker<'m> {
     /// The origin of the shard's time; the same for all workers.
     pub(super) began: Clock,
     pub(super) housekeeping_due: Instant,
+    /// When what it counted was published.
+    pub(super) published: Instant,
+    /// Whether it has counted since.
+    pub(super) has_news: bool,
 }
 
 impl Worker<'_> {
@@ -44,8 +48,11 @@ impl Worker<'_> {
         }
         self.flush();
         self.shard.expire(now, EXPIRE_BUDGET);
+        // What is over budget is for the next turn, not for after a rest.
+        busy |= self.shard.is_expiry_due(now);
         self.housekeep(now);
         self.counters.turns += 1;
+        self.has_news |= busy;
         busy || self.sink.has_frames()
     }
 
@@ -56,7 +63,8 @@ impl Worker<'_> {
     }
 
     /// Waits until a frame, a parcel or a snapshot comes, or a little while.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.publish_news(now);
         self.bell.lie_down();
         if self.exchange.is_empty() && self.inbox.is_empty() {
             self.counters.sleeps += 1;
@@ -154,11 +162,24 @@ impl Worker<'_> {
             return;
         }
         self.housekeeping_due = now + HOUSEKEEPING;
+        self.published = now;
         self.publish();
+    }
+
+    /// Publishes before a rest what was counted since the last time, or has the
+    /// first turn after the rest do so if that was only just.
+    fn publish_news(&mut self, now: Instant) {
+        if self.has_news && now >= self.published + BETWEEN {
+            self.published = now;
+            self.publish();
+        } else if self.has_news {
+            self.housekeeping_due = now;
+        }
     }
 
     /// Puts the counters where others can read them.
     pub(super) fn publish(&mut self) {
+        self.has_news = false;
         self.counters.connections = self.shard.connections() as u64;
         self.counters
             .observe(self.lane.queues.iter().map(|queue| queue.counters()));
@@ -175,3 +196,90 @@ const EXPIRE_BUDGET: u32 = 256;
 /// How often counters are published: often enough for people and scrapers,
 /// rarely enough that a few thousand stores do not show.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// Between two rests that publish, at least: under light traffic a worker rests
+/// thousands of times a second.
+const BETWEEN: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::super::handoff;
+    use super::super::idle::Waiting;
+    use super::super::mailbox;
+    use super::*;
+    use etherparse::PacketBuilder;
+    use lvs_core::network::Interface;
+    use lvs_core::{
+        Config, Limits, Network, Planner, RealServer, Scheduler, Service, ShardId, Stats,
+    };
+    use lvs_io::{Nic, Queues};
+
+    const VIP: [u8; 4] = [192, 0, 2, 10];
+
+    fn snapshot(nic: &Nic, limits: Limits) -> Arc<lvs_core::Snapshot> {
+        let service = Service::udp((VIP, 53).into(), Scheduler::RoundRobin)
+            .real_server(RealServer::direct_route([10, 0, 0, 1].into()));
+        let interface = Interface {
+            mac: nic.mac,
+            mtu: nic.mtu,
+            ipv4: None,
+            ipv6: None,
+        };
+        let network = Arc::new(Network::new(vec![interface], [], []));
+        let config = Config::new([service]).unwrap();
+        Planner::new(limits).plan(&config, &network).unwrap()
+    }
+
+    fn question(port: u16, to: [u8; 6]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2([2; 6], to)
+            .ipv4([198, 51, 100, 7], VIP, 64)
+            .udp(port, 53)
+            .write(&mut frame, b"?")
+            .unwrap();
+        frame
+    }
+
+    #[test]
+    fn it_is_busy_while_connections_are_due_to_end() {
+        let nic = Nic::in_memory("left", 1, 1500);
+        let limits = Limits::default();
+        let (mut queues, peers) = Queues::loopback(vec![nic.clone()], 1, 256).unwrap();
+        let bell = Arc::new(Doorbell::new().unwrap());
+        let mut memory = vec![lvs_core::Line::default(); Shard::memory_for(2000)];
+        let snapshot = snapshot(&nic, limits);
+        let (_publisher, inbox) = mailbox::mailbox();
+        let mut worker = Worker {
+            lane: queues.lanes.pop().unwrap(),
+            shard: Shard::new(ShardId(0), &mut memory, &limits, snapshot).unwrap(),
+            inbox,
+            exchange: handoff::exchange(std::slice::from_ref(&bell), 2048)
+                .pop()
+                .unwrap(),
+            bell,
+            punt: None,
+            board: Arc::new(Board::new(&Stats::new(limits.real_servers))),
+            counters: WorkerCounters::default(),
+            burst: Burst::new(false, 1),
+            sink: Sink::new(1),
+            idle: Idle::new(Waiting::Adaptive, 1),
+            began: Clock::now(),
+            housekeeping_due: Instant::default(),
+            published: Instant::default(),
+            has_news: false,
+        };
+        let now = Instant::default() + Duration::from_secs(1);
+        for port in 1..=1500 {
+            assert!(peers[0][0].send(&question(port, nic.mac)));
+            worker.turn(now);
+            while peers[0][0].receive().is_some() {}
+        }
+        while worker.turn(now) {}
+        let before = worker.shard.connections();
+        assert!(before > 1000, "{before}");
+        // Their five minutes are over, and all lie in one slot of the wheel.
+        let later = now + Duration::from_secs(400);
+        let busy = (0..10_000).take_while(|_| worker.turn(later)).count();
+        assert!(busy >= before / EXPIRE_BUDGET as usize, "{busy} turns");
+        assert_eq!(worker.shard.connections(), 0);
+    }
+}

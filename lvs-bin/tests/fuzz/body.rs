@@ -15,5 +15,4 @@ pub(crate) fn run(data: &[u8]) {
         assert!(fault.line <= lines.max(1), "{fault:?} of {lines} lines");
         assert!((fault.line == 0) == (fault.column == 0), "{fault:?}");
     }
-    assert!(faults.to_string().contains("nothing has changed"));
 }

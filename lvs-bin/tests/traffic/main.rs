@@ -11,6 +11,7 @@
 //! them. `cargo test -p lvs-bin --test traffic native_tunnel` runs one cell.
 
 mod changes;
+mod fragments;
 mod hosts;
 mod jumbo;
 mod matrix;

@@ -205,6 +205,46 @@ fn sigterm_detaches_and_ends_well() {
     }
 }
 
+#[test]
+fn what_changes_around_it_is_logged() {
+    let Some(running) = Running::start(Plan::new(Method::Masquerade), "native") else {
+        return;
+    };
+    let mut network = running.world.director().network().unwrap();
+    let rip = running.world.plan().rip(0, Family::V4);
+    network.set_down("back0").unwrap();
+    running.wait_for("back0 is down");
+    network.set_up("back0").unwrap();
+    running.wait_for("back0 is up");
+    // With it goes the default route, by which all else would be reachable.
+    network.delete_link("front0").unwrap();
+    running.wait_for("front0 does not exist any more");
+    network.set_down("back0").unwrap();
+    running.wait_for(&format!("real server {rip} not reachable: no route"));
+}
+
+/// Both would direct the same packets.
+#[test]
+fn a_second_one_on_the_same_nic_does_not_start() {
+    let Some(running) = Running::start(Plan::new(Method::Masquerade), "native") else {
+        return;
+    };
+    let plan = running.world.plan();
+    fs::write(&running.file, text(plan, "auto", 1)).unwrap();
+    let second = running.world.director().run(|| {
+        Command::new(env!("CARGO_BIN_EXE_lvs"))
+            .args(["run", "--config"])
+            .arg(&running.file)
+            .output()
+    });
+    let second = second.unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    let owner = format!("process {} (lvs)", running.child.id());
+    assert!(said.contains(&owner), "{said}");
+    assert!(said.contains("mode = \"packet\""), "{said}");
+}
+
 fn killed_under_load(mode: &str) {
     let plan = Plan::new(Method::Masquerade);
     let Some(mut running) = Running::start(plan, mode) else {

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lvs::demo::check_privileges;
 use lvs::director::DirectorStats;
 use lvs::lvs_io::{Mode, WantedMode};
+use lvs::privileges::{Work, check_privileges};
 use lvs::world::{Plan, World};
 use lvs::{Config, Director, DirectorOptions, Options, Queues, Scheduler, Service};
 
@@ -24,7 +24,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// The right to fill the machine with a world; `None`, with the reason
 /// printed, where worlds cannot be built.
 pub(crate) fn alone() -> Option<MutexGuard<'static, ()>> {
-    if let Err(lacking) = check_privileges().unwrap() {
+    if let Err(lacking) = check_privileges(Work::Demo).unwrap() {
         skip::say(lacking);
         return None;
     }

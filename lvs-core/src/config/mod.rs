@@ -5,18 +5,21 @@
 //! and weights, and nothing of packets, connections or time.
 
 mod classifier;
+mod cpus;
 mod error;
 mod persistence;
 mod real_server;
 mod scheduler;
 mod service;
 mod settings;
+mod sysctl;
 mod timeouts;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use classifier::{Classifier, MacMatch, MarkRule, Prefix};
+pub use cpus::CpuList;
 pub use error::ConfigError;
 pub use persistence::{ClientMask, Persistence};
 pub use real_server::{
@@ -25,6 +28,7 @@ pub use real_server::{
 pub use scheduler::{Scheduler, SchedulerFlags};
 pub use service::{Family, Protocol, Service, ServiceKey};
 pub use settings::{Overrides, Setting, SettingError, Settings};
+pub use sysctl::SysctlError;
 pub use timeouts::Timeouts;
 
 /// Everything an operator decides, not checked yet.
@@ -36,6 +40,8 @@ pub struct Draft {
     pub timeouts: Timeouts,
     /// The director's switches.
     pub settings: Settings,
+    /// Where rates are worked out (`est_cpulist`).
+    pub estimation_cpus: CpuList,
     /// Which packets carry which firewall mark.
     pub classifier: Classifier,
 }

@@ -16,21 +16,45 @@ pub enum Scheduler {
     /// The least loaded for its weight (`wlc`).
     #[default]
     WeightedLeastConnection,
+    /// By the address asked for, and for a new one the least loaded (`lblc`).
+    LocalityLeastConnection,
+    /// The same with several real servers to an address that needs them (`lblcr`).
+    ReplicatedLocalityLeastConnection,
     /// By the client's address (`sh`).
     SourceHashing,
     /// By the virtual address (`dh`).
     DestinationHashing,
+    /// By the client's address, so that few clients move (`mh`).
+    MaglevHashing,
+    /// Whoever would be the least loaded with one more (`sed`).
+    ShortestExpectedDelay,
+    /// Somebody idle, or else as `sed` (`nq`).
+    NeverQueue,
+    /// The heaviest that takes any (`fo`).
+    WeightedFailover,
+    /// The heaviest that is not full (`ovf`).
+    WeightedOverflow,
+    /// The less loaded of two drawn by weight (`twos`).
+    TwoChoices,
 }
 
 impl Scheduler {
     /// Every scheduler there is, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 14] = [
         Self::RoundRobin,
         Self::WeightedRoundRobin,
         Self::LeastConnection,
         Self::WeightedLeastConnection,
+        Self::LocalityLeastConnection,
+        Self::ReplicatedLocalityLeastConnection,
         Self::SourceHashing,
         Self::DestinationHashing,
+        Self::MaglevHashing,
+        Self::ShortestExpectedDelay,
+        Self::NeverQueue,
+        Self::WeightedFailover,
+        Self::WeightedOverflow,
+        Self::TwoChoices,
     ];
 
     /// Its short name, as in ipvsadm.
@@ -41,8 +65,16 @@ impl Scheduler {
             Self::WeightedRoundRobin => "wrr",
             Self::LeastConnection => "lc",
             Self::WeightedLeastConnection => "wlc",
+            Self::LocalityLeastConnection => "lblc",
+            Self::ReplicatedLocalityLeastConnection => "lblcr",
             Self::SourceHashing => "sh",
             Self::DestinationHashing => "dh",
+            Self::MaglevHashing => "mh",
+            Self::ShortestExpectedDelay => "sed",
+            Self::NeverQueue => "nq",
+            Self::WeightedFailover => "fo",
+            Self::WeightedOverflow => "ovf",
+            Self::TwoChoices => "twos",
         }
     }
 

@@ -103,8 +103,9 @@ settings! {
     SnatReroute = "snat_reroute", 1, SWITCH;
     /// Only templates are told to a backup, not the connections they rule.
     SyncPersistMode = "sync_persist_mode", 0, ANY;
-    /// How many ports connections are told to a backup by; a power of two.
-    SyncPorts = "sync_ports", 1, (1, 64);
+    /// How many ports connections are told to a backup by; a power of two, of
+    /// which no more than 64 are used.
+    SyncPorts = "sync_ports", 1, (1, 1 << 30);
     /// How many messages to a backup may wait.
     SyncQueueMax = "sync_qlen_max", 32768, (0, i32::MAX);
     /// How often a connection is told to a backup again, seconds.

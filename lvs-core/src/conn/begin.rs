@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::entry::{EntryMut, MASQUERADE, Method, TUNNEL, USED, V6};
+use super::entry::{EntryMut, MASQUERADE, Method, OTHER_FAMILY, TUNNEL, USED, V6};
 use crate::config::RealServerId;
 use crate::packet::{Addresses, FlowKey};
 
@@ -12,7 +12,7 @@ pub(crate) struct NewConnection {
     /// From the client to the service.
     pub(crate) flow: FlowKey,
     pub(crate) real_server: RealServerId,
-    /// Where the real server is: address and port, of the flow's family.
+    /// Where the real server is: address and port; of the flow's family, but in tunnels.
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) method: Method,
@@ -33,7 +33,7 @@ impl NewConnection {
                 source: rip,
                 destination: source,
             },
-            // A checked configuration has one family per service.
+            // Only tunnels lead to the other family.
             _ => return None,
         };
         Some(FlowKey {
@@ -75,6 +75,9 @@ impl EntryMut<'_> {
             Method::DirectRoute => 0,
             Method::Bypass => MASQUERADE | TUNNEL,
         };
+        if new.address.is_ipv6() != (flags & V6 != 0) {
+            flags |= OTHER_FAMILY;
+        }
         hot[1] = new.flow.ports() << 24 | flags;
         hot[2] = u64::from(new.port) << 16;
         match new.address {
@@ -131,7 +134,9 @@ pub(super) mod tests {
     fn what_begins_reads_back_in_dirty_memory() {
         let masquerade = Method::Masquerade;
         for method in [masquerade, Method::DirectRoute, Method::Tunnel] {
-            for new in [new_v4(method), new_v6(method)] {
+            let mut mixed = [new_v4(Method::Tunnel), new_v6(Method::Tunnel)];
+            (mixed[0].address, mixed[1].address) = (mixed[1].address, mixed[0].address);
+            for new in [new_v4(method), new_v6(method), mixed[0], mixed[1]] {
                 let mut lines = [[0xa5a5_a5a5_a5a5_a5a5; 8]; 2];
                 EntryMut(&mut lines).begin(&new);
                 let entry = Entry(&lines);
@@ -139,7 +144,7 @@ pub(super) mod tests {
                 assert_eq!(entry.real_server(), new.real_server);
                 assert_eq!(entry.real_server_address(), new.address);
                 assert_eq!(entry.real_server_port(), 8080);
-                assert_eq!(entry.method(), method);
+                assert_eq!(entry.method(), new.method);
                 assert_eq!(entry.reply_flow(), new.reply_flow());
                 assert_eq!((entry.packets(), entry.tcp_state()), (0, TcpState::None));
             }

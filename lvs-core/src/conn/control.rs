@@ -55,7 +55,7 @@ impl EntryMut<'_> {
     /// may be of an earlier entry.
     fn set_controller(&mut self, controller: u32) {
         let controlled = u64::from(self.entry().controlled());
-        self.0[1][CONTROL] = controlled << 32 | u64::from(controller) + 1;
+        self.0[1][CONTROL] = controlled << 32 | (u64::from(controller) + 1);
         self.set(CONTROLLED, true);
     }
 

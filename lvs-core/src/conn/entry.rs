@@ -3,13 +3,14 @@
 //! ```text
 //!  hot   0  client address | virtual address                 (IPv4)
 //!        1  client port 16 | virtual port 16 | protocol 8 | flags 24
-//!        2  real server address 32 (IPv4) | its port 16 | state 8 | -
+//!        2  real server address 32 (if IPv4) | its port 16 | state 8 | -
 //!        3  real server number 32 | deadline 32
 //!        4  next in timer slot 32 | previous 32
 //!        5  packets from the client 32 | tick it is filed under 32
 //!        6  client's next hop: link address 48 | generation 16
-//!        7  client's next hop: vlan 16 | port 8 | - 8 | mtu 16 | - 16
-//!  far   0-1 client address   2-3 virtual address   4-5 real server's   (IPv6)
+//!        7  client's next hop: vlan 16 | port 8 | flags 8 | mtu 16 | generation 16
+//!  far   0-1 client address   2-3 virtual address   (IPv6)
+//!        4-5 real server address                    (if IPv6)
 //!        6-7 of templates and what they control: see `control`
 //! ```
 //!
@@ -20,6 +21,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::begin::NewConnection;
+use super::sctp::SctpState;
 use super::tcp::TcpState;
 use crate::config::{ForwardingMethod, RealServerId};
 use crate::packet::{Addresses, FlowKey};
@@ -160,7 +162,7 @@ impl Entry<'_> {
 
     /// The real server's address.
     pub(crate) fn real_server_address(self) -> IpAddr {
-        if self.has(V6) {
+        if self.has(V6) != self.has(OTHER_FAMILY) {
             Ipv6Addr::from_bits(self.wide(4)).into()
         } else {
             Ipv4Addr::from_bits((self.0[0][2] >> 32) as u32).into()
@@ -204,8 +206,19 @@ impl Entry<'_> {
         (self.0[0][1] >> 24) as u8
     }
 
+    /// The number of its state; the protocol says which that is.
+    pub(crate) const fn state_bits(self) -> u8 {
+        (self.0[0][2] >> 8) as u8
+    }
+
+    /// The state of a connection that is of TCP.
     pub(crate) const fn tcp_state(self) -> TcpState {
-        TcpState::from_bits((self.0[0][2] >> 8) as u8)
+        TcpState::from_bits(self.state_bits())
+    }
+
+    /// The state of a connection that is of SCTP.
+    pub(crate) const fn sctp_state(self) -> SctpState {
+        SctpState::from_bits(self.state_bits())
     }
 
     pub(crate) const fn deadline(self) -> Tick {
@@ -263,8 +276,8 @@ impl EntryMut<'_> {
         self.0[0][2] |= 0xffff << 16;
     }
 
-    pub(crate) fn set_tcp_state(&mut self, state: TcpState) {
-        self.0[0][2] = self.0[0][2] & !0xff00 | u64::from(state.bits()) << 8;
+    pub(crate) fn set_state_bits(&mut self, bits: u8) {
+        self.0[0][2] = self.0[0][2] & !0xff00 | u64::from(bits) << 8;
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Tick) {
@@ -293,6 +306,9 @@ impl EntryMut<'_> {
 pub(super) const USED: u64 = 1;
 /// Of IPv6.
 pub(crate) const V6: u64 = 1 << 1;
+/// The real server's address is of the other family than client and service;
+/// only tunnels lead to such a one.
+pub(super) const OTHER_FAMILY: u64 = 1 << 23;
 /// Forwarded by masquerading; together with [`TUNNEL`] bypassing.
 pub(crate) const MASQUERADE: u64 = 1 << 2;
 /// Forwarded through a tunnel.
@@ -379,7 +395,7 @@ mod tests {
         entry.set_filed(Tick(u32::MAX));
         entry.set_next(u32::MAX);
         entry.set_previous(5);
-        entry.set_tcp_state(TcpState::TimeWait);
+        entry.set_state_bits(TcpState::TimeWait.bits());
         entry.set(ACTIVE, true);
         for _ in 0..3 {
             entry.count_packet();

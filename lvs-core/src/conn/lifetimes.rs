@@ -1,5 +1,7 @@
 //! The timeouts of all states, in ticks, so that a packet only looks one up.
 
+use super::sctp::{self, SctpState};
+use super::state::State;
 use super::tcp::{self, TcpState};
 use super::udp;
 use crate::config::Timeouts;
@@ -9,24 +11,43 @@ use crate::time::ticks;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetimes {
     tcp: [u32; 16],
+    sctp: [u32; 16],
     udp: u32,
 }
 
 impl Lifetimes {
     pub(crate) fn new(timeouts: &Timeouts) -> Self {
-        let mut by_state = [0; 16];
-        for (bits, lifetime) in by_state.iter_mut().enumerate() {
-            *lifetime = ticks(tcp::timeout(TcpState::from_bits(bits as u8), timeouts));
+        let (mut of_tcp, mut of_sctp) = ([0; 16], [0; 16]);
+        for (bits, lifetime) in (0u8..).zip(&mut of_tcp) {
+            *lifetime = ticks(tcp::timeout(TcpState::from_bits(bits), timeouts));
+        }
+        for (bits, lifetime) in (0u8..).zip(&mut of_sctp) {
+            *lifetime = ticks(sctp::timeout(SctpState::from_bits(bits)));
         }
         Self {
-            tcp: by_state,
+            tcp: of_tcp,
+            sctp: of_sctp,
             udp: ticks(udp::timeout(timeouts)),
+        }
+    }
+
+    /// In ticks, in a state of any protocol.
+    pub(crate) const fn of(&self, state: State) -> u32 {
+        match state {
+            State::Tcp(state) => self.tcp(state),
+            State::Sctp(state) => self.sctp(state),
+            State::Udp => self.udp,
         }
     }
 
     /// In ticks.
     pub(crate) const fn tcp(&self, state: TcpState) -> u32 {
         self.tcp[(state.bits() & 15) as usize]
+    }
+
+    /// In ticks.
+    pub(crate) const fn sctp(&self, state: SctpState) -> u32 {
+        self.sctp[(state.bits() & 15) as usize]
     }
 
     /// In ticks.
@@ -49,6 +70,9 @@ mod tests {
         let lifetimes = Lifetimes::new(&timeouts);
         for state in TcpState::ALL {
             assert_eq!(lifetimes.tcp(state), ticks(tcp::timeout(state, &timeouts)));
+        }
+        for state in SctpState::ALL {
+            assert_eq!(lifetimes.sctp(state), ticks(sctp::timeout(state)));
         }
         assert_eq!(
             lifetimes.tcp(TcpState::Established),

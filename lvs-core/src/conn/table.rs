@@ -65,6 +65,11 @@ impl<'m> ConnTable<'m> {
         self.used as usize
     }
 
+    /// How many entries were ever in use: all that are lie among the first so many.
+    pub(crate) const fn touched(&self) -> usize {
+        self.touched as usize
+    }
+
     /// The hash under which a flow is found.
     #[inline]
     pub(crate) fn hash(&self, flow: &FlowKey) -> u64 {
@@ -227,9 +232,9 @@ impl<'m> ConnTable<'m> {
         self.index.remove(hash, at);
     }
 
-    /// Entries there have been so far, used or not: those of lower numbers.
-    pub(crate) const fn touched(&self) -> u32 {
-        self.touched
+    /// Whether [`expire`](Self::expire) has something left to look at.
+    pub(crate) const fn is_expiry_due(&self, now: Tick) -> bool {
+        self.wheel.is_due(now)
     }
 
     /// Every connection, in no order.

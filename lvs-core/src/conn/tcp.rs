@@ -195,21 +195,22 @@ const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
 /// A table by state; the columns are SYN, FIN, ACK, RST.
-type Table = [[TcpState; 4]; 11];
+pub(super) type Table = [[TcpState; 4]; 11];
 
 /// The states under names short enough for a table.
-mod short {
+pub(super) mod short {
     use super::TcpState::{self, *};
-    pub(super) const NO: TcpState = None;
-    pub(super) const ES: TcpState = Established;
-    pub(super) const SS: TcpState = SynSent;
-    pub(super) const SR: TcpState = SynReceived;
-    pub(super) const FW: TcpState = FinWait;
-    pub(super) const TW: TcpState = TimeWait;
-    pub(super) const CL: TcpState = Close;
-    pub(super) const CW: TcpState = CloseWait;
-    pub(super) const LA: TcpState = LastAck;
-    pub(super) const LI: TcpState = Listen;
+    pub(in super::super) const NO: TcpState = None;
+    pub(in super::super) const ES: TcpState = Established;
+    pub(in super::super) const SS: TcpState = SynSent;
+    pub(in super::super) const SR: TcpState = SynReceived;
+    pub(in super::super) const FW: TcpState = FinWait;
+    pub(in super::super) const TW: TcpState = TimeWait;
+    pub(in super::super) const CL: TcpState = Close;
+    pub(in super::super) const CW: TcpState = CloseWait;
+    pub(in super::super) const LA: TcpState = LastAck;
+    pub(in super::super) const LI: TcpState = Listen;
+    pub(in super::super) const SA: TcpState = SynAck;
 }
 use short::{CL, CW, ES, FW, LA, LI, NO, SR, SS, TW};
 
@@ -248,6 +249,7 @@ const INPUT_ONLY: Table = {
     let mut table = INPUT;
     table[TcpState::Established as usize][Event::Fin as usize] = FW;
     table[TcpState::FinWait as usize][Event::Fin as usize] = FW;
+    table[TcpState::SynAck as usize][Event::Reset as usize] = CL;
     table
 };
 
@@ -260,7 +262,8 @@ static PACKED: [[u32; 16]; 4] = [
     packed(&[[NO; 4]; 11]),
 ];
 
-const fn packed(table: &Table) -> [u32; 16] {
+/// The rows of a table, a nibble for each [`Event`].
+pub(super) const fn packed(table: &Table) -> [u32; 16] {
     let mut rows = [0; 16];
     let mut state = 0;
     while state < table.len() {

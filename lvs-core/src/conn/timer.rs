@@ -132,6 +132,14 @@ impl<'m> TimerWheel<'m> {
         Due::Nothing
     }
 
+    /// Whether a slot's time has passed and the hand has not passed the slot.
+    pub(crate) const fn is_due(&self, now: Tick) -> bool {
+        match self.cursor {
+            Some(cursor) => cursor.until(now) >= SLOT_TICKS as i32,
+            None => false,
+        }
+    }
+
     fn head(&mut self, tick: Tick) -> &mut u64 {
         let slot = tick.0 as usize / SLOT_TICKS as usize % SLOTS;
         &mut self.heads[slot / LINE_WORDS][slot % LINE_WORDS]

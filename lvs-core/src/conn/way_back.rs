@@ -9,7 +9,8 @@ impl Entry<'_> {
     /// The way to the client, if it was worked out under this generation.
     pub(crate) fn client_hop(self, generation: u64) -> Option<Hop> {
         let (mac, rest) = (self.0[0][6], self.0[0][7]);
-        if mac as u16 != generation as u16 || rest & HOP_KNOWN == 0 {
+        let (low, high) = stamp(generation);
+        if mac as u16 != low as u16 || rest & STAMP != high {
             return None;
         }
         let [_, _, m @ ..] = (mac >> 16).to_be_bytes();
@@ -44,14 +45,28 @@ impl EntryMut<'_> {
     /// Keeps the way to the client worked out under `generation`.
     pub(crate) fn set_client_hop(&mut self, hop: &Hop, generation: u64) {
         self.set_client_link(hop.port, hop.vlan, hop.mac);
-        self.0[0][6] |= u64::from(generation as u16);
+        let (low, high) = stamp(generation);
         let mtu = hop.mtu.min(u32::from(u16::MAX));
-        self.0[0][7] |= HOP_KNOWN | u64::from(mtu) << 16;
+        self.0[0][6] |= low;
+        self.0[0][7] |= high | u64::from(mtu) << 16;
     }
+}
+
+/// A generation as the two words hold it, and with it that the hop was worked
+/// out from a route: 16 bits in the first; 7 and then 16 in the second.
+///
+/// Of these 39 bits none comes twice within 17 years of a thousand generations
+/// a second, so that no idle connection mistakes an old hop for today's.
+const fn stamp(generation: u64) -> (u64, u64) {
+    let middle = generation >> 16 & 0xffff;
+    let high = (generation >> 32 & 0x7f) << 33;
+    (generation & 0xffff, high | HOP_KNOWN | middle)
 }
 
 /// Of the last hot word: the hop was worked out from a route.
 const HOP_KNOWN: u64 = 1 << 32;
+/// What of the last hot word [`stamp`] is in.
+const STAMP: u64 = 0xff << 32 | 0xffff;
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +91,12 @@ mod tests {
         entry.set_client_hop(&hop, 5);
         assert_eq!(entry.entry().client_hop(5), Some(hop));
         assert_eq!(entry.entry().client_hop(6), None);
+        for bit in 0..39 {
+            let later = entry.entry().client_hop(5 ^ 1 << bit);
+            assert_eq!(later, None, "bit {bit} tells generations apart");
+        }
+        entry.set_client_hop(&hop, 0x7f_ffff_ffff);
+        assert_eq!(entry.entry().client_hop(0x7f_ffff_ffff), Some(hop));
         assert_eq!(entry.entry().client_link(), (Port(1), None, [0xff; 6]));
     }
 }

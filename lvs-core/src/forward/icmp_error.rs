@@ -41,7 +41,7 @@ pub(crate) fn about_reply(
         return request(buf, packet, to, network);
     }
     packet.record_route(buf, packet.flow.addresses.destination());
-    pass(buf, packet, to.mtu, 0)?;
+    pass(buf, packet, to.mtu)?;
     set_address(buf, packet.l3(), End::Destination, *to.address)?;
     rewrite_quote(buf, quote, End::Source, (*to.address, to.port))?;
     write_checksum(buf, packet)?;
@@ -74,6 +74,9 @@ fn rewrite_quote(
     (address, port): (IpAddr, u16),
 ) -> Result<(), DropReason> {
     set_address(buf, quote.l3, end, address)?;
+    if !quote.has_ports {
+        return Ok(());
+    }
     let at = match end {
         End::Source => quote.l4,
         End::Destination => quote.l4 + 2,

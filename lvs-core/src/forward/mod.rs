@@ -15,7 +15,7 @@ use core::net::IpAddr;
 pub(crate) use answer::{Answer, answer};
 pub(crate) use icmp_error::{about_reply, about_request};
 pub(crate) use masquerade::reply;
-pub(crate) use tunnel::overhead;
+pub(crate) use tunnel::{Outer, key as tunnel_key};
 pub(crate) use tunnel_error::{TunnelError, about_tunnel};
 
 use crate::config::ForwardingMethod;
@@ -34,6 +34,8 @@ pub(crate) struct ToRealServer<'s> {
     /// Longest IP packet that way, bytes: the hop's, or less where the path
     /// behind it takes less.
     pub(crate) mtu: u32,
+    /// What a tunnel that way is made of.
+    pub(crate) outer: Outer<'s>,
 }
 
 /// A packet that could not go on, and what its sender should be told.
@@ -58,16 +60,19 @@ pub(crate) fn request(
     to: &ToRealServer<'_>,
     network: &Network,
 ) -> Result<Verdict, Stopped> {
-    let overhead = match to.forwarding {
-        ForwardingMethod::Tunnel(_) => tunnel::overhead(*to.address),
-        _ => 0,
-    };
     packet.record_route(buf, packet.flow.addresses.destination());
-    pass(buf, packet, to.mtu, overhead)?;
     match to.forwarding {
-        ForwardingMethod::Masquerade => masquerade::request(buf, packet, to)?,
-        ForwardingMethod::DirectRoute => direct_route::request(buf, packet)?,
-        ForwardingMethod::Tunnel(_) => return Ok(tunnel::request(buf, packet, to, network)?),
+        ForwardingMethod::Tunnel(tunnel) => {
+            return tunnel::request(buf, packet, tunnel, to, network);
+        }
+        ForwardingMethod::Masquerade => {
+            pass(buf, packet, to.mtu)?;
+            masquerade::request(buf, packet, to)?;
+        }
+        ForwardingMethod::DirectRoute => {
+            pass(buf, packet, to.mtu)?;
+            direct_route::request(buf, packet)?;
+        }
     }
     Ok(send(buf, packet, to.hop, network)?)
 }
@@ -75,14 +80,13 @@ pub(crate) fn request(
 /// What a router does first with a packet to a real server: TTL and MTU.
 ///
 /// *Source:* RFC 1812 5.3.1 and 5.2.4.2; RFC 8200 section 3, RFC 8201. The
-/// order and the limits are the kernel's: TTL before MTU, so that an answer
-/// about the MTU quotes the TTL already taken from, and a tunnel's own headers
-/// counted off the MTU.
-fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32, overhead: u32) -> Result<(), Stopped> {
+/// order is the kernel's: TTL before MTU, so that an answer about the MTU quotes
+/// the TTL already taken from.
+fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32) -> Result<(), Stopped> {
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
     // No length field holds more, whatever a device takes.
-    check_length(packet, mtu.min(LONGEST).saturating_sub(overhead))
+    check_length(packet, mtu.min(LONGEST))
 }
 
 /// What a router does first with a packet from a real server: the same, but
@@ -104,7 +108,8 @@ fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
     ))
 }
 
-fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), DropReason> {
+/// Takes one off the TTL or hop limit.
+pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), DropReason> {
     match packet.flow.addresses {
         Addresses::V4 { .. } => ipv4::decrement_ttl(buf.array_mut(packet.l3())?),
         Addresses::V6 { .. } => ipv6::decrement_hop_limit(buf.array_mut(packet.l3())?),

@@ -6,16 +6,17 @@
 //!  out:  vip -> client      | icmp | quoted: client -> vip ...
 //! ```
 //!
-//! *Source:* RFC 2003 section 4. As in the kernel, IPv4 only.
+//! *Source:* RFC 2003 section 4. As in the kernel, only IPv4 in IPv4, in a tunnel
+//! of any kind.
 
 use core::net::{IpAddr, Ipv4Addr};
 
 use super::address;
 use super::answer::{MOST_V4, write_v4};
+use super::tunnel;
 use crate::network::{Hop, Network};
 use crate::packet::icmp::{self, Quote};
 use crate::packet::ipv4::{self, Ipv4};
-use crate::packet::transport::IPIP;
 use crate::packet::{Addresses, Packet, PacketBuf, ethernet};
 use crate::verdict::{DropReason, Verdict};
 
@@ -24,6 +25,10 @@ use crate::verdict::{DropReason, Verdict};
 pub(crate) struct TunnelError {
     /// Where the tunnel leads.
     pub(crate) real_server: Ipv4Addr,
+    /// Protocol number and port of the tunnel.
+    pub(crate) tunnel: (u8, u16),
+    /// Bytes the tunnel adds.
+    pub(crate) overhead: u32,
     /// The longest packet that fits, if that is what it says, bytes.
     pub(crate) mtu: Option<u32>,
     /// The client's packet inside.
@@ -35,8 +40,8 @@ pub(crate) struct TunnelError {
 }
 
 impl TunnelError {
-    /// Reads an ICMP error that quotes an IP packet in an IP packet; `None`
-    /// for any other.
+    /// Reads an ICMP error that quotes an IP packet in a tunnel; `None` for
+    /// any other.
     pub(crate) fn parse(buf: &PacketBuf<'_>, packet: &Packet) -> Option<Self> {
         let Addresses::V4 { .. } = packet.flow.addresses else {
             return None;
@@ -44,21 +49,37 @@ impl TunnelError {
         let [kind, code, _, _, _, _, high, low] = *buf.array(packet.l4())?;
         let outer_at = packet.l4() + icmp::HEADER;
         let outer = Ipv4::parse(buf.bytes().get(outer_at..)?).ok()?;
-        if outer.protocol != IPIP || outer.fragment {
+        if outer.fragment {
             return None;
         }
-        let inner_at = outer_at + outer.header_length;
+        let behind = outer_at + outer.header_length;
+        let tunnel = tunnel::quoted(buf, behind, outer.protocol)?;
+        let inner_at = behind + tunnel.length;
         let inner = Quote::parse_at(buf, inner_at, &packet.flow.addresses)?;
         let header = Ipv4::parse(buf.bytes().get(inner_at..)?).ok()?;
         let too_big = (kind, code) == (3, 4);
         Some(Self {
             real_server: outer.destination,
+            tunnel: (outer.protocol, tunnel.port),
+            overhead: (ipv4::HEADER + tunnel.length) as u32,
             mtu: too_big.then(|| u32::from(u16::from_be_bytes([high, low]))),
             inner,
             dont_fragment: header.dont_fragment,
             kind,
             code,
         })
+    }
+
+    /// What is left for the client's packet of a path that takes `mtu` bytes.
+    ///
+    /// The kernel tells of no less than every link takes: what the tunnel adds
+    /// is counted off only where more than that is left.
+    pub(crate) const fn left_of(&self, mtu: u32) -> u32 {
+        if mtu > ipv4::LEAST_MTU + self.overhead {
+            mtu - self.overhead
+        } else {
+            mtu
+        }
     }
 }
 

@@ -78,16 +78,16 @@ impl Tail {
     }
 }
 
-/// What is known of a packet's TCP or UDP checksum.
+/// What is known of a packet's TCP, UDP or SCTP checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChecksumState {
     /// Whole, as from a wire.
     #[default]
     Whole,
     /// From a port that sometimes hands over the pseudo-header's sum alone:
-    /// completed when the field equals that sum.
+    /// completed when the field equals that sum; with SCTP, when it is zero.
     MaybePartial,
-    /// Known to be the pseudo-header's sum alone.
+    /// Known to be the pseudo-header's sum alone; with SCTP, zero.
     Partial,
 }
 

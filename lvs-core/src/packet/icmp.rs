@@ -36,8 +36,10 @@ pub(crate) struct Quote {
     pub(crate) flow: FlowKey,
     /// Where its IP header begins in the frame.
     pub(crate) l3: usize,
-    /// Where its ports are.
+    /// Where its ports are, if it has any.
     pub(crate) l4: usize,
+    /// Whether it has ports of its own.
+    pub(crate) has_ports: bool,
 }
 
 impl Quote {
@@ -77,17 +79,28 @@ impl Quote {
                 (addresses, header.protocol, l3 + header.header_length)
             }
         };
-        if !matches!(protocol, transport::TCP | transport::UDP) {
-            return None;
-        }
-        let [s0, s1, d0, d1] = *buf.array(l4)?;
+        let (ports, protocol, has_ports) = match protocol {
+            transport::TCP | transport::UDP | transport::SCTP => {
+                let [s0, s1, d0, d1] = *buf.array(l4)?;
+                let ports = [u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])];
+                (ports, protocol, true)
+            }
+            // It goes by the flow of its key exchange.
+            transport::AH | transport::ESP => ([transport::ISAKMP; 2], transport::UDP, false),
+            _ => return None,
+        };
         let flow = FlowKey {
             addresses,
-            source_port: u16::from_be_bytes([s0, s1]),
-            destination_port: u16::from_be_bytes([d0, d1]),
+            source_port: ports[0],
+            destination_port: ports[1],
             protocol,
         };
-        Some(Self { flow, l3, l4 })
+        Some(Self {
+            flow,
+            l3,
+            l4,
+            has_ports,
+        })
     }
 }
 

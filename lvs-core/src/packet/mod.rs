@@ -5,12 +5,15 @@
 
 mod buffer;
 pub(crate) mod checksum;
+mod crc32c;
 pub(crate) mod ethernet;
 pub(crate) mod flow;
+pub(crate) mod fragment;
 pub(crate) mod icmp;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
 mod options;
+pub(crate) mod sctp;
 pub(crate) mod transport;
 
 pub use buffer::{ChecksumState, PacketBuf, Tail};
@@ -53,9 +56,15 @@ pub(crate) enum Kind {
     Tcp { flags: u8 },
     /// A UDP datagram.
     Udp,
+    /// An SCTP packet that counts by a chunk of this type; by none where it has
+    /// no chunk, or only part of one.
+    Sctp { chunk: Option<u8> },
+    /// Of IPsec, AH or ESP. It has no ports, and goes by the flow of the key
+    /// exchange it belongs to: UDP from port 500 to port 500.
+    Ipsec,
     /// An ICMP error about some other packet.
     IcmpError,
-    /// A fragment of a TCP or UDP packet; ports are not known.
+    /// A fragment of a TCP, UDP or SCTP packet; ports are not known.
     Fragment,
 }
 
@@ -116,16 +125,19 @@ impl Packet {
             _ => return Err(Verdict::Host),
         }
         buf.end_at(self.l3() + self.length as usize);
-        if matches!(self.kind, Kind::Tcp { .. } | Kind::Udp) {
-            match buf.checksum() {
-                ChecksumState::Whole => {}
-                state => {
-                    let known = state == ChecksumState::Partial;
-                    transport::complete(buf, self, known).map_err(Verdict::Drop)?;
-                }
+        let completed = match (self.kind, buf.checksum()) {
+            (Kind::Tcp { .. } | Kind::Udp, ChecksumState::MaybePartial) => {
+                transport::complete(buf, self, false)
             }
-        }
-        Ok(())
+            (Kind::Tcp { .. } | Kind::Udp, ChecksumState::Partial) => {
+                transport::complete(buf, self, true)
+            }
+            (Kind::Sctp { .. }, ChecksumState::MaybePartial | ChecksumState::Partial) => {
+                sctp::complete(buf, self)
+            }
+            _ => Ok(()),
+        };
+        completed.map_err(Verdict::Drop)
     }
 
     fn read_ipv4(&mut self, buf: &PacketBuf<'_>) -> Result<(), Verdict> {
@@ -188,7 +200,7 @@ impl Packet {
             Addresses::V6 { .. } => self.flow.protocol == icmp::V6,
         };
         match self.flow.protocol {
-            transport::TCP | transport::UDP if fragment => {
+            transport::TCP | transport::UDP | transport::SCTP if fragment => {
                 self.kind = Kind::Fragment;
                 return Ok(());
             }
@@ -201,6 +213,18 @@ impl Packet {
                     .first_chunk::<{ transport::UDP_HEADER }>()
                     .ok_or(cut)?;
                 self.kind = Kind::Udp;
+            }
+            transport::AH | transport::ESP => {
+                let port = transport::ISAKMP;
+                self.kind = Kind::Ipsec;
+                self.flow.protocol = transport::UDP;
+                (self.flow.source_port, self.flow.destination_port) = (port, port);
+                return Ok(());
+            }
+            transport::SCTP => {
+                bytes.first_chunk::<{ sctp::HEADER }>().ok_or(cut)?;
+                let chunk = sctp::chunk(bytes);
+                self.kind = Kind::Sctp { chunk };
             }
             _ if is_icmp && !fragment => {
                 let kind = bytes.first().ok_or(Verdict::Host)?;

@@ -1,5 +1,5 @@
 //! What TCP (RFC 9293) and UDP (RFC 768) have in common for a director: two
-//! ports and a checksum.
+//! ports and a checksum. SCTP has the ports too; its checksum is another.
 //!
 //! ```text
 //!        0      2      4            8         12      13     14       16         18
@@ -10,7 +10,7 @@
 
 use super::buffer::PacketBuf;
 use super::checksum::{Change, Sum, pseudo_header};
-use super::{Kind, Packet};
+use super::{Kind, Packet, sctp};
 use crate::verdict::DropReason;
 
 /// IP protocol number of TCP.
@@ -19,6 +19,14 @@ pub(crate) const TCP: u8 = 6;
 pub(crate) const IPIP: u8 = 4;
 /// IP protocol number of UDP.
 pub(crate) const UDP: u8 = 17;
+/// IP protocol number of ESP (RFC 4303).
+pub(crate) const ESP: u8 = 50;
+/// IP protocol number of AH (RFC 4302).
+pub(crate) const AH: u8 = 51;
+/// The port keys for AH and ESP are exchanged by (RFC 2408 section 2.5.1).
+pub(crate) const ISAKMP: u16 = 500;
+/// IP protocol number of SCTP.
+pub(crate) const SCTP: u8 = 132;
 /// Bytes of a TCP header without options.
 pub(crate) const TCP_HEADER: usize = 20;
 /// Bytes of a UDP header.
@@ -46,6 +54,12 @@ pub(crate) fn rewrite_port(
     port: u16,
     change: Change,
 ) -> Result<(), DropReason> {
+    match packet.kind {
+        Kind::Sctp { .. } => return sctp::rewrite_port(buf, packet, end, port),
+        // Neither ports nor a checksum: AH's own cannot be made without the key.
+        Kind::Ipsec => return Ok(()),
+        _ => {}
+    }
     let field = checksum_offset(packet.kind);
     let transport: &mut [u8; UDP_HEADER] = buf.array_mut(packet.l4())?;
     let at = match end {

@@ -19,23 +19,23 @@
 use crate::config::RealServerId;
 
 use super::hash::slot;
-use super::{Arrival, Load, Roster, Rule};
+use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
 #[derive(Clone, Debug)]
 pub(super) struct DestinationHashing;
 
 impl Rule for DestinationHashing {
-    fn pick(
+    fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         arrival: &Arrival,
-        _load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId> {
         let members = roster.members();
         let place = usize::from(slot(arrival.vip, NO_PORT)).checked_rem(members.len())?;
         let member = members.get(place)?;
-        member.is_available().then_some(member.id)
+        member.is_available(counts).then_some(member.id)
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) fn slot(address: IpAddr, port: u16) -> u8 {
     (key.wrapping_mul(MULTIPLIER) >> 24) as u8
 }
 
-fn folded(address: IpAddr) -> u32 {
+/// The address as 32 bits.
+pub(super) fn folded(address: IpAddr) -> u32 {
     match address {
         IpAddr::V4(address) => address.to_bits(),
         IpAddr::V6(address) => {

@@ -14,22 +14,22 @@
 
 use crate::config::RealServerId;
 
-use super::{Arrival, Load, Roster, Rule};
+use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
 #[derive(Clone, Debug)]
 pub(super) struct LeastConnection;
 
 impl Rule for LeastConnection {
-    fn pick(
+    fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         _arrival: &Arrival,
-        load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId> {
-        let available = roster.members().iter().filter(|m| m.is_available());
+        let available = roster.available(counts);
         // Of several equals, `min_by_key` gives the first.
-        let least = available.min_by_key(|member| load(member.id).overhead())?;
+        let least = available.min_by_key(|member| counts.load(member.id).overhead())?;
         Some(least.id)
     }
 }
@@ -50,8 +50,8 @@ mod tests {
     fn an_active_connection_outweighs_257_inactive_ones() {
         let mut service = Service::new(LeastConnection, &[(11, 1), (12, 1)]);
         let mut between = |active, inactive| {
-            service.loads.insert(11, Load { active, inactive });
-            service.loads.insert(
+            service.counts.loads.insert(11, Load { active, inactive });
+            service.counts.loads.insert(
                 12,
                 Load {
                     active: 1,

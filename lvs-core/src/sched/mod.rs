@@ -14,32 +14,49 @@
 //! begins `n` further on, so that the first connections of many shards do not
 //! all fall on one real server. Shard 0 begins where the kernel does.
 
+mod cache;
 mod dh;
+mod fo;
 mod hash;
+mod lblc;
+mod lblcr;
 mod lc;
+mod locality;
+mod memory;
+mod mh;
+mod nq;
+mod ovf;
 #[cfg(test)]
 mod recorded;
 mod roster;
 mod rr;
+mod sed;
 mod sh;
+mod share;
+mod siphash;
+mod twos;
+mod upkeep;
 mod wlc;
 mod wrr;
 
 use core::net::IpAddr;
 
 use crate::config::{RealServerId, Scheduler};
+use crate::time::Instant;
 
-pub(crate) use roster::Roster;
+pub(crate) use roster::{Member, Roster, Terms};
 
 /// A new connection, as far as a scheduler looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Arrival {
     /// Who asks.
     pub(crate) client: IpAddr,
-    /// From which port, in host order.
+    /// From which port, in host order; 0 where the protocol has none.
     pub(crate) client_port: u16,
     /// The virtual address asked for.
     pub(crate) vip: IpAddr,
+    /// When.
+    pub(crate) now: Instant,
 }
 
 /// The connections a real server has, without the one being scheduled.
@@ -59,18 +76,34 @@ impl Load {
         let active = u64::from(self.active);
         active * 256 + active + u64::from(self.inactive)
     }
+
+    /// How many active connections there would be with one more.
+    fn delay(self) -> u64 {
+        u64::from(self.active) + 1
+    }
+}
+
+/// How a scheduler learns what real servers have now.
+pub(crate) trait Counts {
+    /// The connections of a real server.
+    fn load(&self, id: RealServerId) -> Load;
+
+    /// Whether its thresholds keep it from taking new ones.
+    fn is_overloaded(&self, id: RealServerId) -> bool;
 }
 
 /// What one shard remembers of one service's scheduler.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     shard: usize,
+    seed: u64,
     turn: Turn,
 }
 
 impl State {
     /// Nothing chosen yet. `shard` is the shard's number, from 0.
-    pub(crate) fn new(scheduler: Scheduler, shard: usize) -> Self {
+    /// `seed` is another for each shard and service.
+    pub(crate) fn new(scheduler: Scheduler, shard: usize, seed: u64) -> Self {
         let turn = match scheduler {
             Scheduler::RoundRobin => Turn::RoundRobin(rr::RoundRobin::new(shard)),
             Scheduler::WeightedRoundRobin => {
@@ -80,10 +113,22 @@ impl State {
             Scheduler::WeightedLeastConnection => {
                 Turn::WeightedLeastConnection(wlc::WeightedLeastConnection)
             }
+            Scheduler::LocalityLeastConnection => Turn::Locality(lblc::Locality::new(shard, seed)),
+            Scheduler::ReplicatedLocalityLeastConnection => {
+                Turn::ReplicatedLocality(lblcr::ReplicatedLocality::new(shard, seed))
+            }
             Scheduler::SourceHashing => Turn::SourceHashing(sh::SourceHashing),
             Scheduler::DestinationHashing => Turn::DestinationHashing(dh::DestinationHashing),
+            Scheduler::MaglevHashing => Turn::MaglevHashing(mh::MaglevHashing),
+            Scheduler::ShortestExpectedDelay => {
+                Turn::ShortestExpectedDelay(sed::ShortestExpectedDelay)
+            }
+            Scheduler::NeverQueue => Turn::NeverQueue(nq::NeverQueue),
+            Scheduler::WeightedFailover => Turn::WeightedFailover(fo::WeightedFailover),
+            Scheduler::WeightedOverflow => Turn::WeightedOverflow(ovf::WeightedOverflow),
+            Scheduler::TwoChoices => Turn::TwoChoices(twos::TwoChoices::new(seed)),
         };
-        Self { shard, turn }
+        Self { shard, seed, turn }
     }
 
     /// Goes over from `old` to `new`; a fresh state has no `old`.
@@ -95,7 +140,7 @@ impl State {
     pub(crate) fn adopt(&mut self, old: Option<&Roster>, new: &Roster) {
         let changed = old.is_some_and(|old| old.scheduler() != new.scheduler());
         if changed {
-            *self = Self::new(new.scheduler(), self.shard);
+            *self = Self::new(new.scheduler(), self.shard, self.seed);
         }
         let old = old.filter(|_| !changed);
         match &mut self.turn {
@@ -103,30 +148,46 @@ impl State {
             Turn::WeightedRoundRobin(rule) => rule.adopt(old, new),
             Turn::LeastConnection(rule) => rule.adopt(old, new),
             Turn::WeightedLeastConnection(rule) => rule.adopt(old, new),
+            Turn::Locality(rule) => rule.adopt(old, new),
+            Turn::ReplicatedLocality(rule) => rule.adopt(old, new),
             Turn::SourceHashing(rule) => rule.adopt(old, new),
             Turn::DestinationHashing(rule) => rule.adopt(old, new),
+            Turn::MaglevHashing(rule) => rule.adopt(old, new),
+            Turn::ShortestExpectedDelay(rule) => rule.adopt(old, new),
+            Turn::NeverQueue(rule) => rule.adopt(old, new),
+            Turn::WeightedFailover(rule) => rule.adopt(old, new),
+            Turn::WeightedOverflow(rule) => rule.adopt(old, new),
+            Turn::TwoChoices(rule) => rule.adopt(old, new),
         }
     }
 
     /// The real server for `arrival`, or `None` when none takes connections.
     ///
-    /// `roster` is the one adopted last; `load` tells a real server's
+    /// `roster` is the one adopted last; `counts` tells the real servers'
     /// connections as they are now.
     ///
     /// *Cost:* see each rule; at most a few walks of the roster.
-    pub(crate) fn pick(
+    pub(crate) fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         arrival: &Arrival,
-        load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId> {
         match &mut self.turn {
-            Turn::RoundRobin(rule) => rule.pick(roster, arrival, load),
-            Turn::WeightedRoundRobin(rule) => rule.pick(roster, arrival, load),
-            Turn::LeastConnection(rule) => rule.pick(roster, arrival, load),
-            Turn::WeightedLeastConnection(rule) => rule.pick(roster, arrival, load),
-            Turn::SourceHashing(rule) => rule.pick(roster, arrival, load),
-            Turn::DestinationHashing(rule) => rule.pick(roster, arrival, load),
+            Turn::RoundRobin(rule) => rule.pick(roster, arrival, counts),
+            Turn::WeightedRoundRobin(rule) => rule.pick(roster, arrival, counts),
+            Turn::LeastConnection(rule) => rule.pick(roster, arrival, counts),
+            Turn::WeightedLeastConnection(rule) => rule.pick(roster, arrival, counts),
+            Turn::Locality(rule) => rule.pick(roster, arrival, counts),
+            Turn::ReplicatedLocality(rule) => rule.pick(roster, arrival, counts),
+            Turn::SourceHashing(rule) => rule.pick(roster, arrival, counts),
+            Turn::DestinationHashing(rule) => rule.pick(roster, arrival, counts),
+            Turn::MaglevHashing(rule) => rule.pick(roster, arrival, counts),
+            Turn::ShortestExpectedDelay(rule) => rule.pick(roster, arrival, counts),
+            Turn::NeverQueue(rule) => rule.pick(roster, arrival, counts),
+            Turn::WeightedFailover(rule) => rule.pick(roster, arrival, counts),
+            Turn::WeightedOverflow(rule) => rule.pick(roster, arrival, counts),
+            Turn::TwoChoices(rule) => rule.pick(roster, arrival, counts),
         }
     }
 }
@@ -138,8 +199,16 @@ enum Turn {
     WeightedRoundRobin(wrr::WeightedRoundRobin),
     LeastConnection(lc::LeastConnection),
     WeightedLeastConnection(wlc::WeightedLeastConnection),
+    Locality(lblc::Locality),
+    ReplicatedLocality(lblcr::ReplicatedLocality),
     SourceHashing(sh::SourceHashing),
     DestinationHashing(dh::DestinationHashing),
+    MaglevHashing(mh::MaglevHashing),
+    ShortestExpectedDelay(sed::ShortestExpectedDelay),
+    NeverQueue(nq::NeverQueue),
+    WeightedFailover(fo::WeightedFailover),
+    WeightedOverflow(ovf::WeightedOverflow),
+    TwoChoices(twos::TwoChoices),
 }
 
 /// What the file of a rule provides. It keeps the files alike; the choice
@@ -150,27 +219,44 @@ trait Rule {
     fn adopt(&mut self, _old: Option<&Roster>, _new: &Roster) {}
 
     /// The real server for `arrival`.
-    fn pick(
+    fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         arrival: &Arrival,
-        load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId>;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::roster::tests::servers;
+    use super::roster::tests::{servers, terms};
     use super::*;
-    use alloc::collections::BTreeMap;
+    use alloc::collections::{BTreeMap, BTreeSet};
     use alloc::vec::Vec;
 
     /// One service on one shard, whose connections all stay active.
     pub(super) struct Service {
         pub(super) arrival: Arrival,
-        pub(super) loads: BTreeMap<u32, Load>,
+        pub(super) counts: Census,
         roster: Roster,
         state: State,
+    }
+
+    /// Connections by real server, and who is overloaded.
+    #[derive(Default)]
+    pub(super) struct Census {
+        pub(super) loads: BTreeMap<u32, Load>,
+        pub(super) overloaded: BTreeSet<u32>,
+    }
+
+    impl Counts for Census {
+        fn load(&self, id: RealServerId) -> Load {
+            self.loads.get(&id.0).copied().unwrap_or_default()
+        }
+
+        fn is_overloaded(&self, id: RealServerId) -> bool {
+            self.overloaded.contains(&id.0)
+        }
     }
 
     impl Service {
@@ -181,7 +267,7 @@ mod tests {
         }
 
         pub(super) fn on_shard(shard: usize, scheduler: Scheduler, numbers: &[(u32, u32)]) -> Self {
-            let roster = Roster::new(scheduler, None, &servers(numbers));
+            let roster = Roster::new(terms(scheduler), None, &servers(numbers));
             Self::with_roster(shard, roster)
         }
 
@@ -191,22 +277,23 @@ mod tests {
         }
 
         fn with_roster(shard: usize, roster: Roster) -> Self {
-            let mut state = State::new(roster.scheduler(), shard);
+            let mut state = State::new(roster.scheduler(), shard, shard as u64);
             state.adopt(None, &roster);
             Self {
                 arrival: Arrival {
                     client: "198.51.100.1".parse().unwrap(),
                     client_port: 1024,
                     vip: "203.0.113.80".parse().unwrap(),
+                    now: Instant::default(),
                 },
-                loads: BTreeMap::new(),
+                counts: Census::default(),
                 roster,
                 state,
             }
         }
 
         pub(super) fn edit(&mut self, numbers: &[(u32, u32)]) {
-            self.change(self.roster.scheduler(), &servers(numbers));
+            self.change(self.roster.terms(), &servers(numbers));
         }
 
         pub(super) fn reschedule(&mut self, scheduler: Scheduler) {
@@ -214,23 +301,27 @@ mod tests {
             real_servers.reverse();
             let numbers: Vec<(u32, u32)> =
                 real_servers.iter().map(|m| (m.id.0, m.weight)).collect();
-            self.change(scheduler, &servers(&numbers));
+            self.change(terms(scheduler), &servers(&numbers));
         }
 
-        fn change(
-            &mut self,
-            scheduler: Scheduler,
-            real_servers: &[(RealServerId, crate::config::Weight)],
-        ) {
-            let new = Roster::new(scheduler, Some(&self.roster), real_servers);
+        /// The same real servers by these terms.
+        pub(super) fn change_terms(&mut self, change: impl Fn(&mut Terms)) {
+            let mut terms = self.roster.terms();
+            change(&mut terms);
+            let mut real_servers = self.roster.members().to_vec();
+            real_servers.reverse();
+            self.change(terms, &real_servers);
+        }
+
+        fn change(&mut self, terms: Terms, real_servers: &[Member]) {
+            let new = Roster::new(terms, Some(&self.roster), real_servers);
             self.state.adopt(Some(&self.roster), &new);
             self.roster = new;
         }
 
         pub(super) fn pick(&mut self) -> Option<u32> {
-            let load = |id: RealServerId| self.loads.get(&id.0).copied().unwrap_or_default();
-            let picked = self.state.pick(&self.roster, &self.arrival, load)?;
-            let load = self.loads.entry(picked.0).or_default();
+            let picked = self.state.pick(&self.roster, &self.arrival, &self.counts)?;
+            let load = self.counts.loads.entry(picked.0).or_default();
             load.active = load.active.saturating_add(1);
             Some(picked.0)
         }
@@ -249,6 +340,9 @@ mod tests {
                 assert_eq!(empty.pick(), None, "{scheduler:?}");
                 let mut quiesced = Service::on_shard(shard, scheduler, &[(11, 0), (12, 0)]);
                 assert_eq!(quiesced.pick(), None, "{scheduler:?}");
+                let mut overloaded = Service::on_shard(shard, scheduler, &[(11, 1), (12, 1)]);
+                overloaded.counts.overloaded = [11, 12].into();
+                assert_eq!(overloaded.pick(), None, "{scheduler:?}");
             }
         }
     }
@@ -265,7 +359,7 @@ mod tests {
             for _ in 0..2_000 {
                 let numbers: Vec<(u32, u32)> = (0..next(8))
                     .map(|_| next(10))
-                    .collect::<alloc::collections::BTreeSet<u32>>()
+                    .collect::<BTreeSet<u32>>()
                     .into_iter()
                     .map(|number| (number, [0, 0, 1, 2, 30, i32::MAX as u32][next(6) as usize]))
                     .collect();

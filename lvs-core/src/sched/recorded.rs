@@ -15,11 +15,13 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::println;
 
-use crate::config::{RealServerId, Scheduler, Timeouts, Weight};
+use crate::config::{RealServerId, Scheduler, Timeouts};
 use crate::conn::tcp::{self, Event, TcpState, View};
 use crate::conn::udp;
+use crate::time::Instant;
 
-use super::{Arrival, Load, Roster, State};
+use super::roster::tests::{servers, terms};
+use super::{Arrival, Counts, Load, Roster, State};
 
 #[test]
 fn rr() {
@@ -91,7 +93,7 @@ struct Player {
     view: View,
     scheduler: Scheduler,
     /// Names and weights in the order of adding; an id is a place in `names`.
-    real_servers: Vec<(RealServerId, Weight)>,
+    real_servers: Vec<(u32, u32)>,
     names: Vec<&'static str>,
     roster: Option<Roster>,
     state: State,
@@ -99,7 +101,7 @@ struct Player {
     pending: bool,
     vip: IpAddr,
     now: Duration,
-    connections: BTreeMap<(SocketAddr, IpAddr), Connection>,
+    connections: Connections,
 }
 
 struct Connection {
@@ -119,7 +121,7 @@ impl Player {
             real_servers: vec![],
             names: vec![],
             roster: None,
-            state: State::new(Scheduler::default(), 0),
+            state: State::new(Scheduler::default(), 0, 0),
             pending: false,
             vip: IpAddr::from([0; 4]),
             now: Duration::ZERO,
@@ -132,7 +134,7 @@ impl Player {
         match words[..] {
             ["service", _, scheduler, via] => {
                 self.scheduler = Scheduler::named(scheduler).unwrap();
-                self.state = State::new(self.scheduler, 0);
+                self.state = State::new(self.scheduler, 0, 0);
                 if via == "masquerade" {
                     self.view = View::Input;
                 }
@@ -144,13 +146,13 @@ impl Player {
             }
             ["add", name, number] => {
                 let id = self.id(name);
-                self.real_servers.push((id, weight(number)));
+                self.real_servers.push((id, number.parse().unwrap()));
                 self.command();
             }
             ["weight", name, number] => {
                 let id = self.id(name);
                 let edited = self.real_servers.iter_mut().find(|rs| rs.0 == id);
-                edited.unwrap().1 = weight(number);
+                edited.unwrap().1 = number.parse().unwrap();
                 self.command();
             }
             ["remove", name] => {
@@ -171,13 +173,13 @@ impl Player {
     }
 
     /// The id of a real server, the same each time it comes.
-    fn id(&mut self, name: &'static str) -> RealServerId {
+    fn id(&mut self, name: &'static str) -> u32 {
         let known = self.names.iter().position(|known| *known == name);
         let place = known.unwrap_or_else(|| {
             self.names.push(name);
             self.names.len() - 1
         });
-        RealServerId(place as u32)
+        place as u32
     }
 
     fn command(&mut self) {
@@ -189,7 +191,8 @@ impl Player {
 
     fn settle(&mut self) {
         if self.pending {
-            let new = Roster::new(self.scheduler, self.roster.as_ref(), &self.real_servers);
+            let real_servers = servers(&self.real_servers);
+            let new = Roster::new(terms(self.scheduler), self.roster.as_ref(), &real_servers);
             self.state.adopt(self.roster.as_ref(), &new);
             self.roster = Some(new);
             self.pending = false;
@@ -223,7 +226,7 @@ impl Player {
             self.connections.insert(key, fresh);
         }
         let connection = self.connections.get_mut(&key).unwrap();
-        let serves = |rs: &(RealServerId, Weight)| rs.0 == connection.real_server;
+        let serves = |rs: &(u32, u32)| rs.0 == connection.real_server.0;
         if !self.real_servers.iter().any(serves) {
             return "-".to_string();
         }
@@ -245,18 +248,18 @@ impl Player {
             client: client.ip(),
             client_port: client.port(),
             vip: self.vip,
+            now: Instant::default() + self.now,
         };
-        let connections = &self.connections;
-        let load = |id| load(connections, id);
-        self.state.pick(self.roster.as_ref()?, &arrival, load)
+        let roster = self.roster.as_ref()?;
+        self.state.pick(roster, &arrival, &self.connections)
     }
 
     fn compare_counts(&self, listed: &[&str]) {
         let mut shown: Vec<String> = listed.chunks(3).map(|row| row.join(" ")).collect();
         shown.sort();
         let counted = self.real_servers.iter().map(|&(id, _)| {
-            let Load { active, inactive } = load(&self.connections, id);
-            format!("{} {active} {inactive}", self.names[id.index()])
+            let Load { active, inactive } = self.connections.load(RealServerId(id));
+            format!("{} {active} {inactive}", self.names[id as usize])
         });
         let mut counted: Vec<String> = counted.collect();
         counted.sort();
@@ -264,20 +267,24 @@ impl Player {
     }
 }
 
-/// The connections a real server has.
-fn load(connections: &BTreeMap<(SocketAddr, IpAddr), Connection>, id: RealServerId) -> Load {
-    let mut load = Load::default();
-    for connection in connections.values().filter(|c| c.real_server == id) {
-        match connection.tcp {
-            Some(state) if state.is_active() => load.active += 1,
-            _ => load.inactive += 1,
-        }
-    }
-    load
-}
+/// Connections by client and VIP.
+type Connections = BTreeMap<(SocketAddr, IpAddr), Connection>;
 
-fn weight(number: &str) -> Weight {
-    Weight::new(number.parse().unwrap()).unwrap()
+impl Counts for Connections {
+    fn load(&self, id: RealServerId) -> Load {
+        let mut load = Load::default();
+        for connection in self.values().filter(|c| c.real_server == id) {
+            match connection.tcp {
+                Some(state) if state.is_active() => load.active += 1,
+                _ => load.inactive += 1,
+            }
+        }
+        load
+    }
+
+    fn is_overloaded(&self, _id: RealServerId) -> bool {
+        false
+    }
 }
 
 fn bit(flag: char) -> u8 {

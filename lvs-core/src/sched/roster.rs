@@ -2,11 +2,16 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use crate::config::{RealServerId, Scheduler, Weight};
+use crate::config::{
+    RealServer, RealServerId, Scheduler, SchedulerFlags, Service, ServiceKey, Setting, Settings,
+};
 
-use super::{sh, wrr};
+use super::locality::Localities;
+use super::{Counts, hash, mh, sh, wrr};
 
 /// The real servers of a service, newest first, and what its scheduler works
 /// out of them once.
@@ -26,7 +31,7 @@ use super::{sh, wrr};
 /// *Source:* the behaviour of `ip_vs_ctl.c`, Linux 6.12.
 #[derive(Clone, Debug)]
 pub(crate) struct Roster {
-    scheduler: Scheduler,
+    terms: Terms,
     members: Box<[Member]>,
     prepared: Prepared,
 }
@@ -39,27 +44,37 @@ impl Roster {
     /// list; then real servers removed; then real servers added.
     ///
     /// *Cost:* for the control side; n log n of all real servers, and n for
-    /// each one changed where the scheduler is `wrr`.
-    pub(crate) fn new(
-        scheduler: Scheduler,
-        previous: Option<&Self>,
-        real_servers: &[(RealServerId, Weight)],
-    ) -> Self {
+    /// each one changed where the scheduler is `wrr`; for `mh` see
+    /// [`mh::Table`].
+    pub(crate) fn new(terms: Terms, previous: Option<&Self>, real_servers: &[Member]) -> Self {
         let before = previous.map_or(&[][..], |previous| &previous.members);
         let members = arranged(before, real_servers);
-        let prepared = match scheduler {
-            Scheduler::WeightedRoundRobin => {
-                let previous = previous.map(|previous| (previous.scheduler, before));
-                Prepared::Laps(match previous {
-                    Some((other, _)) if other != scheduler => wrr::Laps::begun(&members),
-                    _ => wrr::Laps::changed(before, &members),
-                })
-            }
+        let same = previous.filter(|previous| previous.terms.scheduler == terms.scheduler);
+        let prepared = match terms.scheduler {
+            Scheduler::WeightedRoundRobin => Prepared::Laps(match previous {
+                Some(_) if same.is_none() => wrr::Laps::begun(&members),
+                _ => wrr::Laps::changed(before, &members),
+            }),
             Scheduler::SourceHashing => Prepared::Slots(Box::new(sh::Slots::of(&members))),
+            Scheduler::MaglevHashing => Prepared::Table(match same.map(|it| &it.prepared) {
+                Some(Prepared::Table(table)) if mh::Table::is_kept(before, &members) => {
+                    table.clone()
+                }
+                _ => Arc::new(mh::Table::of(&members)),
+            }),
+            Scheduler::LocalityLeastConnection | Scheduler::ReplicatedLocalityLeastConnection => {
+                Prepared::Localities(Localities::of(
+                    same.and_then(Self::localities),
+                    &members,
+                    terms.expiration,
+                    terms.shards,
+                    terms.scheduler == Scheduler::ReplicatedLocalityLeastConnection,
+                ))
+            }
             _ => Prepared::Nothing,
         };
         Self {
-            scheduler,
+            terms,
             members: members.into_boxed_slice(),
             prepared,
         }
@@ -67,12 +82,29 @@ impl Roster {
 
     /// Whose rule it is made for.
     pub(crate) fn scheduler(&self) -> Scheduler {
-        self.scheduler
+        self.terms.scheduler
+    }
+
+    /// By which it was made.
+    #[cfg(test)]
+    pub(super) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// The switches of its rule.
+    pub(super) fn flags(&self) -> SchedulerFlags {
+        self.terms.flags
     }
 
     /// The real servers, newest first.
     pub(super) fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Those that take new connections, newest first.
+    pub(super) fn available<C: Counts>(&self, counts: &C) -> impl Iterator<Item = &Member> {
+        let members = self.members.iter();
+        members.filter(|member| member.is_available(counts))
     }
 
     /// What `wrr` needs; `None` for any other scheduler.
@@ -90,21 +122,84 @@ impl Roster {
             _ => None,
         }
     }
+
+    /// What `mh` needs; `None` for any other scheduler.
+    pub(super) fn table(&self) -> Option<&mh::Table> {
+        match &self.prepared {
+            Prepared::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// What `lblc` and `lblcr` need; `None` for any other scheduler.
+    pub(super) fn localities(&self) -> Option<&Localities> {
+        match &self.prepared {
+            Prepared::Localities(localities) => Some(localities),
+            _ => None,
+        }
+    }
+}
+
+/// What a service asks of its scheduler.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) flags: SchedulerFlags,
+    /// How long `lblc` and `lblcr` remember an unused address.
+    pub(crate) expiration: Duration,
+    /// How many shards the director has.
+    pub(crate) shards: usize,
+}
+
+impl Terms {
+    /// The terms of a service by whose `settings` a director of so many shards
+    /// goes.
+    pub(crate) fn of(service: &Service, settings: &Settings, shards: usize) -> Self {
+        let setting = match service.scheduler {
+            Scheduler::ReplicatedLocalityLeastConnection => Setting::LblcrExpiration,
+            _ => Setting::LblcExpiration,
+        };
+        let seconds = u64::try_from(settings.get(setting)).unwrap_or(0);
+        Self {
+            scheduler: service.scheduler,
+            flags: service.flags,
+            expiration: Duration::from_secs(seconds),
+            shards,
+        }
+    }
 }
 
 /// A real server on a roster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     pub(super) id: RealServerId,
     pub(super) weight: u32,
+    /// The latest weight above zero; zero if it never had one.
+    pub(super) last_weight: u32,
+    /// Address and port, folded: what `mh` knows it by.
+    pub(super) key: u32,
+    /// Whether it has an upper threshold.
+    limited: bool,
 }
 
 impl Member {
+    /// A real server of the service `key`, as configured.
+    pub(crate) fn new(id: RealServerId, real_server: &RealServer, key: &ServiceKey) -> Self {
+        let weight = real_server.share().get();
+        let port = u32::from(real_server.port_in(key));
+        Self {
+            id,
+            weight,
+            last_weight: weight,
+            key: hash::folded(real_server.address).wrapping_add(port),
+            limited: real_server.thresholds.upper > 0,
+        }
+    }
+
     /// Whether it takes new connections: the one place that decides it, for
-    /// every scheduler. Weight zero takes none; a real server past its upper
-    /// threshold would be refused here, too.
-    pub(super) fn is_available(&self) -> bool {
-        self.weight > 0
+    /// every scheduler. Weight zero takes none, nor does one that is overloaded.
+    pub(super) fn is_available<C: Counts>(&self, counts: &C) -> bool {
+        self.weight > 0 && !(self.limited && counts.is_overloaded(self.id))
     }
 }
 
@@ -114,19 +209,33 @@ enum Prepared {
     Nothing,
     Laps(wrr::Laps),
     Slots(Box<sh::Slots>),
+    Table(Arc<mh::Table>),
+    Localities(Localities),
 }
 
 /// `real_servers` in list order: those of `before` where they were, the others
 /// at the head, the last of them first.
-fn arranged(before: &[Member], real_servers: &[(RealServerId, Weight)]) -> Vec<Member> {
-    let mut wanted: BTreeMap<RealServerId, Weight> = real_servers.iter().copied().collect();
-    let mut take = |id| {
-        let weight = wanted.remove(&id)?.get();
-        Some(Member { id, weight })
+fn arranged(before: &[Member], real_servers: &[Member]) -> Vec<Member> {
+    let mut wanted: BTreeMap<RealServerId, &Member> = real_servers
+        .iter()
+        .map(|member| (member.id, member))
+        .collect();
+    let mut edited = |old: &Member| {
+        let new = wanted.remove(&old.id)?;
+        let last_weight = match new.weight {
+            0 => old.last_weight,
+            weight => weight,
+        };
+        Some(Member {
+            last_weight,
+            ..*new
+        })
     };
-    let kept: Vec<Member> = before.iter().filter_map(|member| take(member.id)).collect();
-    let added = real_servers.iter().filter_map(|(id, _)| take(*id));
-    let mut members: Vec<Member> = added.collect();
+    let kept: Vec<Member> = before.iter().filter_map(&mut edited).collect();
+    let added = real_servers
+        .iter()
+        .filter(|new| wanted.contains_key(&new.id));
+    let mut members: Vec<Member> = added.copied().collect();
     members.reverse();
     members.extend(kept);
     members
@@ -135,14 +244,36 @@ fn arranged(before: &[Member], real_servers: &[(RealServerId, Weight)]) -> Vec<M
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::config::{Protocol, Thresholds};
     use alloc::vec;
+    use core::net::{Ipv4Addr, SocketAddr};
 
-    /// Real servers of these numbers and weights, in the order of adding.
-    pub(in super::super) fn servers(numbers: &[(u32, u32)]) -> Vec<(RealServerId, Weight)> {
-        numbers
-            .iter()
-            .map(|&(number, weight)| (RealServerId(number), Weight::new(weight).unwrap()))
-            .collect()
+    /// Real servers of these numbers and weights, in the order of adding:
+    /// number n is 10.0.0.n at port 1003. Each has a threshold, so that its
+    /// counts say whether it is overloaded.
+    pub(in super::super) fn servers(numbers: &[(u32, u32)]) -> Vec<Member> {
+        let key = ServiceKey::Address {
+            protocol: Protocol::Tcp,
+            address: "192.0.2.10:80".parse().unwrap(),
+        };
+        let member = |&(number, weight): &(u32, u32)| {
+            let address = Ipv4Addr::from_bits(0x0a00_0000 + number);
+            let real_server = RealServer::masquerade(SocketAddr::from((address, 1003)))
+                .weight(weight)
+                .thresholds(Thresholds { upper: 1, lower: 0 });
+            Member::new(RealServerId(number), &real_server, &key)
+        };
+        numbers.iter().map(member).collect()
+    }
+
+    /// Terms of a scheduler without flags.
+    pub(in super::super) fn terms(scheduler: Scheduler) -> Terms {
+        Terms {
+            scheduler,
+            flags: SchedulerFlags::default(),
+            expiration: Duration::from_secs(86_400),
+            shards: 5,
+        }
     }
 
     fn order(roster: &Roster) -> Vec<u32> {
@@ -150,7 +281,7 @@ pub(super) mod tests {
     }
 
     fn roster(previous: Option<&Roster>, numbers: &[(u32, u32)]) -> Roster {
-        Roster::new(Scheduler::RoundRobin, previous, &servers(numbers))
+        Roster::new(terms(Scheduler::RoundRobin), previous, &servers(numbers))
     }
 
     #[test]
@@ -179,10 +310,26 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_last_weight_above_zero_is_remembered_until_removal() {
+        let first = roster(None, &[(11, 5), (12, 0)]);
+        let second = roster(Some(&first), &[(11, 0), (12, 3)]);
+        let third = roster(Some(&second), &[(11, 0), (12, 0)]);
+        let last = |roster: &Roster| -> Vec<(u32, u32)> {
+            let members = roster.members().iter();
+            members.map(|m| (m.weight, m.last_weight)).collect()
+        };
+        assert_eq!(last(&first), [(0, 0), (5, 5)]);
+        assert_eq!(last(&third), [(0, 3), (0, 5)]);
+        let gone = roster(Some(&third), &[(12, 0)]);
+        let back = roster(Some(&gone), &[(12, 0), (11, 0)]);
+        assert_eq!(last(&back), [(0, 0), (0, 3)]);
+    }
+
+    #[test]
     fn changing_the_scheduler_keeps_the_list() {
         let first = roster(None, &[(12, 1), (11, 1)]);
         let second = Roster::new(
-            Scheduler::SourceHashing,
+            terms(Scheduler::SourceHashing),
             Some(&first),
             &servers(&[(11, 1), (12, 1)]),
         );

@@ -18,7 +18,7 @@
 
 use crate::config::RealServerId;
 
-use super::{Arrival, Load, Roster, Rule};
+use super::{Arrival, Counts, Roster, Rule};
 
 /// Who was chosen last.
 #[derive(Clone, Debug)]
@@ -44,11 +44,11 @@ impl Rule for RoundRobin {
         self.last = self.last.and_then(|last| (0..=last).rev().find_map(place));
     }
 
-    fn pick(
+    fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         _arrival: &Arrival,
-        _load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId> {
         let members = roster.members();
         let first = match self.last {
@@ -59,7 +59,7 @@ impl Rule for RoundRobin {
         let lap = (first..members.len()).chain(0..first);
         let (place, member) = lap
             .filter_map(|place| Some((place, members.get(place)?)))
-            .find(|(_, member)| member.is_available())?;
+            .find(|(_, member)| member.is_available(counts))?;
         self.last = Some(place);
         Some(member.id)
     }

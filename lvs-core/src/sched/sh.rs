@@ -13,35 +13,48 @@
 //! A change of weights or of the list moves clients to other real servers; their
 //! connections stay.
 //!
-//! *Source:* the behaviour of `ip_vs_sh.c`, Linux 6.12, without its flags.
-//! *Cost:* one multiplication and two loads. *Weight 0:* still owns a slot of
-//! each lap, and whoever falls on it is refused: there is no second choice.
+//! With the flag `sh-port` the client's port is part of the key, so that the
+//! connections of one client spread. With `sh-fallback` a client whose real
+//! server takes no connections is put on another: the slots from twice its own
+//! number on are tried, round the end, and the first usable one is taken.
+//!
+//! *Source:* the behaviour of `ip_vs_sh.c`, Linux 6.12. *Cost:* one
+//! multiplication and two loads; with `sh-fallback`, while the real server is out,
+//! up to 257 times that. *Weight 0:* still owns a slot of each lap, and whoever
+//! falls on it is refused, or falls back.
 
 use crate::config::RealServerId;
 
 use super::hash::{SLOTS, slot};
 use super::roster::Member;
-use super::{Arrival, Load, Roster, Rule};
+use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
 #[derive(Clone, Debug)]
 pub(super) struct SourceHashing;
 
 impl Rule for SourceHashing {
-    fn pick(
+    fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         arrival: &Arrival,
-        _load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId> {
-        let place = roster.slots()?.owner(slot(arrival.client, NO_PORT));
-        let member = roster.members().get(place)?;
-        member.is_available().then_some(member.id)
+        let (slots, flags) = (roster.slots()?, roster.flags());
+        let port = if flags.port { arrival.client_port } else { 0 };
+        let usable = |slot| {
+            let member = roster.members().get(slots.owner(slot))?;
+            member.is_available(counts).then_some(member.id)
+        };
+        let first = slot(arrival.client, port);
+        match usable(first) {
+            None if flags.fallback => (0..=u8::MAX)
+                .map(|step| first.wrapping_mul(2).wrapping_add(step))
+                .find_map(usable),
+            found => found,
+        }
     }
 }
-
-/// The port is no part of a client's key.
-const NO_PORT: u16 = 0;
 
 /// Who owns each slot, by place on the roster.
 ///
@@ -73,7 +86,7 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
-    use super::super::roster::tests::servers;
+    use super::super::roster::tests::{servers, terms};
     use super::super::tests::Service;
     use super::*;
     use crate::config::Scheduler;
@@ -101,8 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn slots_with_the_port_in_the_key_are_the_kernels_too() {
-        let roster = Roster::new(Scheduler::SourceHashing, None, &servers(&SERVERS));
+    fn with_the_port_in_the_key_too() {
+        let mut service = Service::new(Scheduler::SourceHashing, &SERVERS);
+        service.change_terms(|terms| terms.flags.port = true);
+        service.arrival.client_port = 4000;
         for (client, expected) in [
             ("10.0.0.100", 14),
             ("10.0.0.101", 14),
@@ -111,10 +126,23 @@ mod tests {
             ("192.0.2.3", 14),
             ("192.0.2.4", 11),
         ] {
-            let slot = slot(client.parse().unwrap(), 4000);
-            let place = roster.slots().unwrap().owner(slot);
-            assert_eq!(roster.members()[place].id.0, expected, "{client}");
+            service.arrival.client = client.parse().unwrap();
+            assert_eq!(service.pick(), Some(expected), "{client}");
         }
+    }
+
+    #[test]
+    fn falling_back_tries_from_twice_the_slot_on() {
+        let mut service = Service::new(Scheduler::SourceHashing, &[(11, 1), (12, 1), (13, 0)]);
+        service.change_terms(|terms| terms.flags.fallback = true);
+        // Slots are 13 12 11 again and again; 198.18.0.2 has slot 30, which is
+        // 13's, as is slot 60, and 61 is 12's.
+        service.arrival.client = "198.18.0.2".parse().unwrap();
+        assert_eq!(service.pick(), Some(12));
+        service.counts.overloaded.insert(12);
+        assert_eq!(service.pick(), Some(11));
+        service.counts.overloaded.insert(11);
+        assert_eq!(service.pick(), None);
     }
 
     #[test]
@@ -130,7 +158,7 @@ mod tests {
     #[test]
     fn a_lap_is_dealt_by_weight_and_the_last_is_cut_short() {
         let roster = Roster::new(
-            Scheduler::SourceHashing,
+            terms(Scheduler::SourceHashing),
             None,
             &servers(&[(1, 100), (2, 90)]),
         );
@@ -142,7 +170,7 @@ mod tests {
     #[test]
     fn more_real_servers_than_slots_leave_some_without() {
         let many: Vec<(u32, u32)> = (0..300).map(|number| (number, 1)).collect();
-        let roster = Roster::new(Scheduler::SourceHashing, None, &servers(&many));
+        let roster = Roster::new(terms(Scheduler::SourceHashing), None, &servers(&many));
         let owners: Vec<u8> = (0..=255).collect();
         assert_eq!(roster.slots().unwrap().0[..], owners);
     }

@@ -14,46 +14,24 @@
 //! *Source:* the behaviour of `ip_vs_wlc.c`, Linux 6.12. *Cost:* the load of every
 //! real server, once. *Weight 0:* passed over.
 
-use core::cmp::Ordering;
-
 use crate::config::RealServerId;
 
-use super::{Arrival, Load, Roster, Rule};
+use super::share::least;
+use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
 #[derive(Clone, Debug)]
 pub(super) struct WeightedLeastConnection;
 
 impl Rule for WeightedLeastConnection {
-    fn pick(
+    fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         _arrival: &Arrival,
-        load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId> {
-        let available = roster.members().iter().filter(|m| m.is_available());
-        let shares = available.map(|member| Share {
-            overhead: load(member.id).overhead(),
-            weight: member.weight,
-            id: member.id,
-        });
-        // Of several equals, `min_by` gives the first.
-        shares.min_by(Share::compare).map(|least| least.id)
-    }
-}
-
-/// What a real server bears, and what it could bear.
-struct Share {
-    overhead: u64,
-    weight: u32,
-    id: RealServerId,
-}
-
-impl Share {
-    /// Compares overhead per weight. The products need up to 72 bits.
-    fn compare(&self, other: &Self) -> Ordering {
-        let product = |overhead: u64, weight: u32| u128::from(overhead) * u128::from(weight);
-        product(self.overhead, other.weight).cmp(&product(other.overhead, self.weight))
+        let least = least(roster.available(counts), |id| counts.load(id).overhead())?;
+        Some(least.id)
     }
 }
 
@@ -94,7 +72,7 @@ mod tests {
         let servers = [(11, max), (12, max - 1), (13, 1)];
         let mut service = Service::new(WeightedLeastConnection, &servers);
         for number in [11, 12, 13] {
-            service.loads.insert(number, full);
+            service.counts.loads.insert(number, full);
         }
         assert_eq!(service.pick(), Some(11));
     }

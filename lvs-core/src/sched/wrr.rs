@@ -27,7 +27,7 @@ use alloc::vec::Vec;
 use crate::config::RealServerId;
 
 use super::roster::Member;
-use super::{Arrival, Load, Roster, Rule};
+use super::{Arrival, Counts, Roster, Rule};
 
 /// Where in which lap the last choice was made.
 #[derive(Clone, Debug)]
@@ -68,11 +68,11 @@ impl Rule for WeightedRoundRobin {
         }
     }
 
-    fn pick(
+    fn pick<C: Counts>(
         &mut self,
         roster: &Roster,
         _arrival: &Arrival,
-        _load: impl Fn(RealServerId) -> Load,
+        counts: &C,
     ) -> Option<RealServerId> {
         let members = roster.members();
         let bounds = roster.laps()?.bounds;
@@ -80,13 +80,13 @@ impl Rule for WeightedRoundRobin {
             Some(last) => last + 1,
             None => self.shard.checked_rem(members.len())?,
         };
-        let place = match seek(members, first, self.threshold) {
+        let place = match seek(members, first, self.threshold, counts) {
             Some(place) => place,
             None => {
-                let available = members.iter().filter(|m| m.is_available());
+                let available = roster.available(counts);
                 let heaviest = available.map(|m| m.weight).max()?;
                 self.threshold = bounds.below(self.threshold, heaviest);
-                seek(members, 0, self.threshold)?
+                seek(members, 0, self.threshold, counts)?
             }
         };
         self.last = Some(place);
@@ -95,8 +95,8 @@ impl Rule for WeightedRoundRobin {
 }
 
 /// The first place from `first` on whose real server takes part at `threshold`.
-fn seek(members: &[Member], first: usize, threshold: u32) -> Option<usize> {
-    let takes_part = |member: &Member| member.is_available() && member.weight >= threshold;
+fn seek<C: Counts>(members: &[Member], first: usize, threshold: u32, counts: &C) -> Option<usize> {
+    let takes_part = |member: &Member| member.weight >= threshold && member.is_available(counts);
     let found = members.get(first..)?.iter().position(takes_part)?;
     Some(first + found)
 }
@@ -179,7 +179,7 @@ impl Bounds {
 }
 
 /// The greatest common divisor of two numbers; of zero and another, the other.
-fn divisor(mut a: u32, mut b: u32) -> u32 {
+pub(super) fn divisor(mut a: u32, mut b: u32) -> u32 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

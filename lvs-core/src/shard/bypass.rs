@@ -7,9 +7,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::decide::Step;
 use crate::config::{ForwardingMethod, Setting};
-use crate::forward::{self, Stopped, ToRealServer};
+use crate::forward::{self, Outer, Stopped, ToRealServer};
 use crate::network::Resolution;
-use crate::packet::{Packet, PacketBuf};
+use crate::packet::{FlowKey, Packet, PacketBuf};
 use crate::snapshot::PlannedService;
 use crate::verdict::{DropReason, Verdict};
 
@@ -17,8 +17,8 @@ impl Step<'_, '_> {
     /// Whether a packet that finds no real server goes on to where it was sent:
     /// with `cache_bypass`, on a mark, and to a unicast address that is not the
     /// host's.
-    pub(super) fn may_bypass(&self, packet: &Packet, service: &PlannedService) -> bool {
-        let destination = packet.flow.addresses.destination();
+    pub(super) fn may_bypass(&self, flow: &FlowKey, service: &PlannedService) -> bool {
+        let destination = flow.addresses.destination();
         service.settings.is_on(Setting::CacheBypass)
             && service.key.address().is_none()
             && !destination.is_multicast()
@@ -46,14 +46,19 @@ impl Step<'_, '_> {
             forwarding: ForwardingMethod::DirectRoute,
             hop: &hop,
             mtu: hop.mtu,
+            outer: Outer {
+                seed: &self.snapshot.seed,
+                id: 0,
+                discovers_mtu: true,
+            },
         };
         forward::request(buf, packet, &to, network)
     }
 }
 
 /// The address of no real server, of the packet's family.
-pub(super) const fn nowhere(packet: &Packet) -> IpAddr {
-    match packet.flow.addresses.source() {
+pub(super) const fn nowhere(flow: &FlowKey) -> IpAddr {
+    match flow.addresses.source() {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     }

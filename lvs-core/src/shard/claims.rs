@@ -22,9 +22,8 @@ impl Shard<'_> {
         if packet.read(buf, None).is_err() {
             return false;
         }
-        let addresses = &packet.flow.addresses;
         match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp => {
+            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
                 let mark = self
                     .snapshot
                     .config
@@ -32,16 +31,14 @@ impl Shard<'_> {
                     .mark(buf.ingress(), &packet);
                 asks_for(&self.snapshot, &packet.flow, mark)
             }
-            Kind::Fragment => {
-                self.snapshot.is_vip(addresses.destination())
-                    || self.snapshot.is_masqueraded_address(addresses.source())
-            }
+            Kind::Fragment => self.snapshot.may_be_of_a_service(&packet.flow),
             Kind::IcmpError => Quote::parse(buf, &packet)
                 .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed(), None)),
         }
     }
 }
 
-fn asks_for(snapshot: &Snapshot, flow: &FlowKey, mark: Option<NonZeroU32>) -> bool {
+/// Whether a flow is one to a service, or from a masqueraded real server's port.
+pub(super) fn asks_for(snapshot: &Snapshot, flow: &FlowKey, mark: Option<NonZeroU32>) -> bool {
     snapshot.service(flow, mark).is_some() || snapshot.masqueraded_reply(flow).is_some()
 }

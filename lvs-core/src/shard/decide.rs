@@ -1,13 +1,17 @@
 //! What becomes of one packet.
 
+use core::cell::Cell;
 use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
+use super::defence::Defence;
+use super::fragments::Fragments;
 use super::gone::makes_way;
-use super::schedule::{Scheduled, is_for_ftp_data, may_begin};
+use super::schedule::{Scheduled, is_for_ftp_data, leaves_to_host, may_begin};
 use crate::config::{RealServerId, Setting};
 use crate::conn::{ConnTable, Direction, Method};
-use crate::forward::{self, Stopped};
+use crate::forward::{self, Answer, Stopped};
+use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
 use crate::snapshot::{ShardId, Snapshot};
@@ -25,6 +29,10 @@ pub(super) struct Step<'s, 'm> {
     pub(super) schedulers: &'s mut [Option<sched::State>],
     pub(super) stats: &'s mut Stats,
     pub(super) answers: &'s mut AnswerBudget,
+    /// Identification of the last packet put into a tunnel.
+    pub(super) outer_id: &'s Cell<u16>,
+    pub(super) fragments: &'s mut Fragments,
+    pub(super) defence: &'s mut Defence,
 }
 
 impl Step<'_, '_> {
@@ -41,12 +49,14 @@ impl Step<'_, '_> {
             return Verdict::Host;
         }
         let outcome = match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp => match self.table.find(&packet.flow, hash, guess) {
-                Some((at, direction)) => self.established(buf, packet, at, direction),
-                None => self.unknown(buf, packet),
-            },
+            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
+                match self.table.find(&packet.flow, hash, guess) {
+                    Some((at, direction)) => self.established(buf, packet, at, direction),
+                    None => self.unknown(buf, packet),
+                }
+            }
             Kind::IcmpError => self.icmp_error(buf, packet),
-            Kind::Fragment => self.fragment(packet),
+            Kind::Fragment => Ok(self.fragment(buf, packet)),
         };
         outcome.unwrap_or_else(|stopped| self.stop(buf, packet, stopped))
     }
@@ -92,8 +102,8 @@ impl Step<'_, '_> {
         }
     }
 
-    /// A packet of a connection that has no real server: one that bypasses them,
-    /// or whose real server is gone.
+    /// A client's packet of a connection that has no real server: one that
+    /// bypasses them, or whose real server has been removed.
     fn without_real_server(
         &mut self,
         buf: &mut PacketBuf<'_>,
@@ -118,7 +128,7 @@ impl Step<'_, '_> {
         let snapshot = self.snapshot;
         let mark = snapshot.config.classifier().mark(buf.ingress(), packet);
         let Some(service) = snapshot.service(&packet.flow, mark) else {
-            return Ok(self.outside_services(packet));
+            return self.outside_services(buf, packet);
         };
         let begins = may_begin(packet, &service.settings);
         let owner = if begins {
@@ -130,8 +140,10 @@ impl Step<'_, '_> {
         if let Some(owner) = owner {
             return Ok(Verdict::Handoff(owner));
         }
-        let unkept = service.persistence.is_none();
-        if !begins || unkept && is_for_ftp_data(packet, service) {
+        if packet.kind == (Kind::Sctp { chunk: None }) {
+            return Err(DropReason::BadTransportHeader.into());
+        }
+        if !begins || leaves_to_host(&packet.flow, service) {
             return Ok(Verdict::Host);
         }
         if !self.can_be_client(packet.flow.addresses.source()) {
@@ -142,8 +154,8 @@ impl Step<'_, '_> {
             id,
             port,
             method,
-        } = match self.schedule(packet, service) {
-            Err(Stopped::Answered(..)) if is_for_ftp_data(packet, service) => {
+        } = match self.schedule(&packet.flow, service) {
+            Err(Stopped::Answered(..)) if is_for_ftp_data(&packet.flow, service) => {
                 return Ok(Verdict::Host);
             }
             scheduled => scheduled?,
@@ -172,13 +184,27 @@ impl Step<'_, '_> {
     }
 
     /// A packet to no service: perhaps a reply that passes the director.
-    fn outside_services(&mut self, packet: &Packet) -> Verdict {
+    fn outside_services(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+    ) -> Result<Verdict, Stopped> {
         let flow = &packet.flow;
         let snapshot = self.snapshot;
-        if let Some(owners) = snapshot.masqueraded_reply(flow)
-            && let Some(owner) = self.next_owner(owners, flow.destination())
-        {
-            return Verdict::Handoff(owner);
+        if let Some(owners) = snapshot.masqueraded_reply(flow) {
+            if let Some(owner) = self.next_owner(owners, flow.destination()) {
+                return Ok(Verdict::Handoff(owner));
+            }
+            let refused = snapshot.config.settings().is_on(Setting::NatIcmpSend)
+                && snapshot.masqueraded.has_port_of(flow);
+            if refused && !breaks_off(packet) && packet.ttl > 1 {
+                // The kernel refuses what it was about to route.
+                forward::take_ttl(buf, packet)?;
+                return Err(Stopped::Answered(
+                    Answer::PortUnreachable,
+                    DropReason::NoConnection,
+                ));
+            }
         }
         // A real server reached by direct routing or a tunnel replies as the
         // service itself. The host routes that; the connection takes note.
@@ -193,20 +219,7 @@ impl Step<'_, '_> {
                 self.observe(at, id, packet, Direction::Reply);
             }
         }
-        Verdict::Host
-    }
-
-    /// A fragment: not forwarded, and not the host's if it is a service's.
-    fn fragment(&self, packet: &Packet) -> Result<Verdict, Stopped> {
-        let ours = self.snapshot.is_vip(packet.flow.addresses.destination())
-            || self
-                .snapshot
-                .is_masqueraded_address(packet.flow.addresses.source());
-        if ours {
-            Err(DropReason::Fragment.into())
-        } else {
-            Ok(Verdict::Host)
-        }
+        Ok(Verdict::Host)
     }
 
     /// The next shard that may have a client's connection.
@@ -217,9 +230,22 @@ impl Step<'_, '_> {
 }
 
 /// Whether a packet asks for a new connection.
-const fn opens(packet: &Packet) -> bool {
-    matches!(packet.kind, Kind::Tcp { flags } if flags & SYN != 0 && flags & RST == 0)
+pub(super) const fn opens(packet: &Packet) -> bool {
+    match packet.kind {
+        Kind::Tcp { flags } => flags & SYN != 0 && flags & RST == 0,
+        Kind::Sctp { chunk } => matches!(chunk, Some(INIT)),
+        _ => false,
+    }
 }
 
-pub(super) const SYN: u8 = 0x02;
-pub(super) const RST: u8 = 0x04;
+/// Whether a packet breaks its connection off.
+pub(super) const fn breaks_off(packet: &Packet) -> bool {
+    match packet.kind {
+        Kind::Tcp { flags } => flags & RST != 0,
+        Kind::Sctp { chunk } => matches!(chunk, Some(ABORT)),
+        _ => false,
+    }
+}
+
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;

@@ -4,9 +4,11 @@
 //! Linux 6.12.
 
 use super::decide::Step;
+use super::observe::is_one_sided;
 use crate::config::{Setting, Settings, Weight};
+use crate::conn::sctp::SctpState;
 use crate::conn::tcp::TcpState;
-use crate::conn::{ASSURED, CONTROLLED, Entry, Method, OUTPUT_SEEN, TEMPLATE};
+use crate::conn::{ASSURED, CONTROLLED, Entry, Method, State, TEMPLATE};
 use crate::snapshot::{PlannedRealServer, Snapshot};
 
 impl Step<'_, '_> {
@@ -28,7 +30,8 @@ impl Step<'_, '_> {
     /// Ends what is bound to real servers that are gone, among the entries from
     /// `next` on, at most `budget` of them; where to go on, if there is more.
     pub(super) fn sweep(&mut self, next: u32, budget: u32) -> Option<u32> {
-        let until = next.saturating_add(budget).min(self.table.touched());
+        let end = self.table.touched() as u32;
+        let until = next.saturating_add(budget).min(end);
         for at in next..until {
             let is_gone = self.table.entry(at).is_some_and(|entry| {
                 entry.is_used()
@@ -40,7 +43,7 @@ impl Step<'_, '_> {
                 self.end_with_template(at);
             }
         }
-        (until < self.table.touched()).then_some(until)
+        (until < end).then_some(until)
     }
 }
 
@@ -67,10 +70,9 @@ pub(super) fn makes_way(
         return true;
     }
     let mode = settings.get(Setting::ConnReuseMode);
-    let one_sided = entry.method() != Method::Masquerade && !entry.has(OUTPUT_SEEN);
-    let ended = match entry.tcp_state() {
-        TcpState::TimeWait | TcpState::Close => true,
-        TcpState::FinWait => mode & 2 != 0 && one_sided,
+    let ended = match State::of(entry.protocol(), entry.state_bits()) {
+        State::Tcp(TcpState::TimeWait | TcpState::Close) | State::Sctp(SctpState::Closed) => true,
+        State::Tcp(TcpState::FinWait) => mode & 2 != 0 && is_one_sided(entry),
         _ => false,
     };
     mode != 0 && ended && !entry.has(CONTROLLED)

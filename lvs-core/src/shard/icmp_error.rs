@@ -1,13 +1,15 @@
 //! An ICMP error that comes in: whose packet is it about?
 
 use super::decide::Step;
-use crate::config::RealServerId;
+use super::schedule::{Scheduled, leaves_to_host};
+use crate::config::{RealServerId, Setting};
 use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped, TunnelError};
+use crate::lookup::FTP_DATA;
 use crate::network::Resolution;
 use crate::packet::icmp::{self, Quote};
-use crate::packet::transport::IPIP;
 use crate::packet::{FlowKey, Packet, PacketBuf};
+use crate::snapshot::PlannedService;
 use crate::verdict::{DropReason, Verdict};
 
 impl Step<'_, '_> {
@@ -18,7 +20,7 @@ impl Step<'_, '_> {
         packet: &Packet,
     ) -> Result<Verdict, Stopped> {
         if let Some(error) = TunnelError::parse(buf, packet)
-            && let Some(id) = self.snapshot.tunnel(IPIP, error.real_server)
+            && let Some(id) = self.snapshot.tunnel(error.tunnel, error.real_server)
             && self
                 .snapshot
                 .network
@@ -33,8 +35,12 @@ impl Step<'_, '_> {
         // The quoted packet went the other way than the error comes from.
         let flow = quote.flow.reversed();
         let found = self.table.find(&flow, self.table.hash(&flow), None);
-        let Some((at, direction)) = found else {
-            return Ok(self.error_elsewhere(&flow));
+        let (at, direction) = match found {
+            Some(found) => found,
+            None => match self.schedule_error(buf, packet, &flow)? {
+                Ok(at) => (at, Direction::Request),
+                Err(verdict) => return Ok(verdict),
+            },
         };
         let Some(entry) = self.table.entry(at) else {
             return Ok(Verdict::Host);
@@ -77,8 +83,9 @@ impl Step<'_, '_> {
     /// An ICMP error about a tunnel of the director's own: the path's MTU is
     /// learnt, and the client told.
     ///
-    /// The client hears of the MTU as it was known before; the kernel does so
-    /// too. Its next packet that is too long is answered with the new one.
+    /// The first time, the client hears of the MTU as it was before, and its next
+    /// packet that is too long is answered with the new one; once something was
+    /// learnt, it hears of the new one at once. The kernel does so too.
     fn tunnel_error(
         &mut self,
         buf: &mut PacketBuf<'_>,
@@ -92,13 +99,16 @@ impl Step<'_, '_> {
             return Err(DropReason::BadIcmpChecksum.into());
         }
         let (snapshot, now) = (self.snapshot, self.now.tick());
-        let present = match snapshot.real_server(id).map(|planned| planned.way) {
-            Some(Resolution::Hop(hop)) => snapshot.paths.limit(id, hop.mtu, now),
-            _ => return Ok(Verdict::Host),
+        let Some(Resolution::Hop(way)) = snapshot.real_server(id).map(|planned| planned.way) else {
+            return Ok(Verdict::Host);
         };
+        let mut present = snapshot.paths.limit(id, way.mtu, now);
         if let Some(mtu) = error.mtu {
             for id in snapshot.tunnels_to(error.real_server.into()) {
                 snapshot.paths.learn(id, mtu, present, now);
+            }
+            if present < way.mtu {
+                present = snapshot.paths.limit(id, way.mtu, now);
             }
         }
         let Some((at, Direction::Request)) = found else {
@@ -112,23 +122,51 @@ impl Step<'_, '_> {
             .answers
             .take(self.now)
             .ok_or(DropReason::AnswerLimited)?;
-        let mtu = present.saturating_sub(forward::overhead(error.real_server.into()));
+        let mtu = error.left_of(present);
         let verdict = forward::about_tunnel(buf, error, mtu, &hop, &snapshot.network, answer_id)?;
         self.count_answer(buf, &flow);
         Ok(verdict)
     }
 
-    /// An ICMP error about no connection of this shard, by the reversed flow
-    /// it quotes: another's, or the host's.
-    fn error_elsewhere(&self, flow: &FlowKey) -> Verdict {
+    /// An ICMP error about no connection of this shard, by the reversed flow it
+    /// quotes: the connection it begins, where a service wants that
+    /// (`schedule_icmp`); or the verdict that it is another shard's or the host's.
+    fn schedule_error(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        flow: &FlowKey,
+    ) -> Result<Result<u32, Verdict>, Stopped> {
+        let snapshot = self.snapshot;
         // What mark the connection's packets carried is not known.
-        let owner = match self.snapshot.service(flow, None) {
+        let service = snapshot.service(flow, None);
+        let owner = match service {
             Some(service) => self.next_owner(&service.owners, flow.source()),
-            None => match self.snapshot.masqueraded_reply(flow) {
+            None => match snapshot.masqueraded_reply(flow) {
                 Some(owners) => self.next_owner(owners, flow.destination()),
-                None => self.next_owner(&self.snapshot.mark_owners, flow.source()),
+                None => self.next_owner(&snapshot.mark_owners, flow.source()),
             },
         };
-        owner.map_or(Verdict::Host, Verdict::Handoff)
+        if let Some(owner) = owner {
+            return Ok(Err(Verdict::Handoff(owner)));
+        }
+        let wanted = |service: &&PlannedService| {
+            service.settings.is_on(Setting::ScheduleIcmp)
+                && flow.source_port != FTP_DATA
+                && !leaves_to_host(flow, service)
+        };
+        let Some(service) = service.filter(wanted) else {
+            return Ok(Err(Verdict::Host));
+        };
+        let Scheduled { at, id, .. } = self.schedule(flow, service)?;
+        self.stats.count_connection(id);
+        // Of a packet scheduled by itself nothing is kept that could be told.
+        let Some(at) = at else {
+            return Ok(Err(Verdict::Host));
+        };
+        if let Some(mut entry) = self.table.entry_mut(at) {
+            entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
+        }
+        Ok(Ok(at))
     }
 }

@@ -4,6 +4,8 @@ mod answers;
 mod bypass;
 mod claims;
 mod decide;
+mod defence;
+mod fragments;
 mod gone;
 mod icmp_error;
 mod observe;
@@ -28,6 +30,8 @@ use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
 use answers::AnswerBudget;
 use decide::Step;
+use defence::Defence;
+use fragments::Fragments;
 use observe::uncount;
 
 /// One core's share of a director.
@@ -43,12 +47,16 @@ use observe::uncount;
 #[derive(Debug)]
 pub struct Shard<'m> {
     id: ShardId,
+    seed: u64,
     table: ConnTable<'m>,
     snapshot: Arc<Snapshot>,
     /// By the slot that stays with a service over generations.
     schedulers: Vec<Option<sched::State>>,
     stats: Stats,
     answers: AnswerBudget,
+    outer_id: Cell<u16>,
+    fragments: Fragments,
+    defence: Defence,
     /// The entry to go on with in a sweep for connections of removed real servers.
     sweep: Option<u32>,
     /// What the passes of a batch hand to one another. Kept, so that no batch
@@ -79,7 +87,8 @@ impl<'m> Shard<'m> {
     /// `limits` are those of the planner that made `snapshot`.
     ///
     /// *Units:* [`Line`]s of 64 bytes; [`memory_for`](Self::memory_for) says how many.
-    /// *Errors:* [`TooLittleMemory`]. *Cost:* the only place a shard allocates.
+    /// *Errors:* [`TooLittleMemory`]. *Cost:* the only place a shard allocates: 48 KiB to tell fragments by,
+    /// and a line for each service and real server of `limits`.
     pub fn new(
         id: ShardId,
         memory: &'m mut [Line],
@@ -87,16 +96,21 @@ impl<'m> Shard<'m> {
         snapshot: Arc<Snapshot>,
     ) -> Result<Self, TooLittleMemory> {
         // Each shard hashes by another seed, so that no set of flows is bad for all.
-        let seed = Seed::new(limits.seed ^ (u64::from(id.0) << 56));
-        let table = ConnTable::new(memory, seed).ok_or(TooLittleMemory {
+        let seed = limits.seed ^ (u64::from(id.0) << 56);
+        let table = ConnTable::new(memory, Seed::new(seed)).ok_or(TooLittleMemory {
             least: lines_for(1),
         })?;
         let mut shard = Self {
             id,
+            seed,
             table,
             schedulers: alloc::vec![None; limits.services],
             stats: Stats::new(limits.real_servers),
             answers: AnswerBudget::default(),
+            // Shards begin apart, as they share the paths their tunnels take.
+            outer_id: Cell::new(u16::from(id.0) << 8),
+            fragments: Fragments::new(Seed::new(seed)),
+            defence: Defence::new(limits.seed ^ u64::from(id.0)),
             sweep: None,
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
@@ -183,28 +197,30 @@ impl<'m> Shard<'m> {
     }
 
     /// Ends connections whose time has come, in at most `budget` steps, and
-    /// returns how many.
-    ///
-    /// With `expire_nodest_conn` connections of removed real servers end here,
-    /// too, soon after the removal.
+    /// returns how many. Those a defence gives up (`drop_entry`), or whose real
+    /// server is gone (`expire_nodest_conn`), end here too, each in as many steps
+    /// again, and are not among them.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
-        let mut swept = 0;
-        if let Some(next) = self.sweep {
-            let before = self.table.len();
-            let (mut step, _) = self.step(now);
-            let rest = step.sweep(next, budget);
-            self.sweep = rest;
-            swept = before - self.table.len();
-            if rest.is_some() {
-                return swept;
-            }
-        }
         let (loads, id, mut closed) = (&self.snapshot.loads, self.id, 0);
         let ended = self.table.expire(now.tick(), budget, |entry| {
             closed += u64::from(uncount(loads, id, entry));
         });
         self.stats.closed += closed;
-        swept + ended
+        self.defend(now, budget);
+        if let Some(next) = self.sweep {
+            let (mut step, _) = self.step(now);
+            self.sweep = step.sweep(next, budget);
+        }
+        ended
+    }
+
+    /// Whether [`expire`](Self::expire) stopped for want of budget: its caller
+    /// should come back soon.
+    ///
+    /// *Cost:* a comparison.
+    #[must_use]
+    pub const fn is_expiry_due(&self, now: Instant) -> bool {
+        self.table.is_expiry_due(now.tick())
     }
 
     /// What it has done so far.
@@ -254,7 +270,8 @@ impl<'m> Shard<'m> {
                 .map(|before| &before.roster);
             let scheduler = service.roster.scheduler();
             if before.is_none_or(|before| before.scheduler() != scheduler) {
-                *state = Some(sched::State::new(scheduler, self.id.index()));
+                let seed = self.seed ^ u64::from(service.slot);
+                *state = Some(sched::State::new(scheduler, self.id.index(), seed));
             }
             if let Some(state) = state {
                 state.adopt(before, &service.roster);
@@ -281,6 +298,9 @@ impl<'m> Shard<'m> {
             schedulers: &mut self.schedulers,
             stats: &mut self.stats,
             answers: &mut self.answers,
+            outer_id: &self.outer_id,
+            fragments: &mut self.fragments,
+            defence: &mut self.defence,
         };
         (step, &self.ahead)
     }
@@ -306,8 +326,8 @@ pub struct Connection {
     pub template: bool,
     /// Of a template: whether one of its connections was established.
     pub assured: bool,
-    /// The state, for TCP.
-    pub tcp_state: Option<crate::conn::tcp::TcpState>,
+    /// What is believed of it; of no meaning for a template.
+    pub state: crate::conn::State,
     /// Whether it counts as active.
     pub active: bool,
     /// Packets from the client so far.
@@ -328,8 +348,7 @@ impl Connection {
             method: entry.method(),
             template: entry.has(TEMPLATE),
             assured: entry.has(TEMPLATE) && entry.has(ASSURED),
-            tcp_state: (entry.protocol() == crate::packet::transport::TCP && !entry.has(TEMPLATE))
-                .then(|| entry.tcp_state()),
+            state: crate::conn::State::of(entry.protocol(), entry.state_bits()),
             active: entry.has(ACTIVE),
             packets: entry.packets(),
             remaining: crate::time::span(ticks),

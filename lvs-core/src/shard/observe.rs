@@ -4,6 +4,7 @@ use super::decide::Step;
 use crate::config::RealServerId;
 use crate::conn::tcp::{self, Event, TcpState, View};
 use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Direction, Entry, Method, OUTPUT_SEEN, TEMPLATE};
+use crate::conn::{State, sctp, secure_tcp};
 use crate::loads::Loads;
 use crate::packet::{Kind, Packet};
 use crate::snapshot::ShardId;
@@ -18,46 +19,56 @@ impl Step<'_, '_> {
         direction: Direction,
     ) {
         self.stats.count_packet(id, direction, packet.length);
+        let (snapshot, defence) = (self.snapshot, &*self.defence);
         let Some(mut entry) = self.table.entry_mut(at) else {
             return;
         };
-        let mut state = entry.entry().tcp_state();
-        if direction == Direction::Request {
-            entry.count_packet();
+        match direction {
+            Direction::Request => entry.count_packet(),
+            Direction::Reply => entry.set(OUTPUT_SEEN, true),
         }
-        if let Kind::Tcp { flags } = packet.kind {
-            let read = entry.entry();
-            let one_sided = read.method() != Method::Masquerade && !read.has(OUTPUT_SEEN);
-            let view = match direction {
-                Direction::Reply => View::Output,
-                Direction::Request if one_sided => View::InputOnly,
-                Direction::Request => View::Input,
-            };
-            if direction == Direction::Reply {
-                entry.set(OUTPUT_SEEN, true);
+        let lifetimes = &snapshot.lifetimes;
+        let (lifetime, moved) = match packet.kind {
+            Kind::Tcp { flags } => {
+                let state = entry.entry().tcp_state();
+                // An established connection is trusted.
+                let distrusts = state != TcpState::Established && defence.distrusts(snapshot, id);
+                let (event, view) = (Event::of(flags), view(entry.entry(), direction));
+                let next = if distrusts {
+                    secure_tcp::next(state, event, view)
+                } else {
+                    tcp::next(state, event, view)
+                };
+                let moved = (next != state).then_some((next.bits(), next.is_active()));
+                (lifetimes.tcp(next), moved)
             }
-            let next = tcp::next(state, Event::of(flags), view);
-            if next != state {
-                entry.set_tcp_state(next);
-                let (was, is) = (entry.entry().has(ACTIVE), next.is_active());
-                if was != is {
-                    entry.set(ACTIVE, is);
-                    let step = if is { 1 } else { -1 };
-                    self.snapshot.loads.add(self.id.index(), id, step, -step);
-                }
-                state = next;
+            Kind::Sctp { chunk } => {
+                let (state, view) = (entry.entry().sctp_state(), view(entry.entry(), direction));
+                let next = chunk.map_or(state, |chunk| {
+                    sctp::next(state, sctp::Event::of(chunk), view)
+                });
+                let moved = (next != state).then_some((next.bits(), next.is_active()));
+                (lifetimes.sctp(next), moved)
+            }
+            _ => (lifetimes.udp(), None),
+        };
+        if let Some((bits, is_active)) = moved {
+            entry.set_state_bits(bits);
+            if entry.entry().has(ACTIVE) != is_active {
+                entry.set(ACTIVE, is_active);
+                let step = if is_active { 1 } else { -1 };
+                snapshot.loads.add(self.id.index(), id, step, -step);
             }
         }
         if let Some(entry) = self.table.entry(at)
             && entry.has(CONTROLLED)
             && !entry.has(ASSURED)
-            && is_established(packet, state, direction)
+            && is_established(entry, direction)
         {
             self.table.assure(at);
         }
         let now = self.now.tick();
-        self.table
-            .extend(at, now.after(self.lifetime(packet, state)), now);
+        self.table.extend(at, now.after(lifetime), now);
     }
 
     /// Ends a connection before its time.
@@ -68,13 +79,14 @@ impl Step<'_, '_> {
         }
         self.table.remove(at);
     }
+}
 
-    /// Ticks a connection in this state is kept.
-    pub(super) const fn lifetime(&self, packet: &Packet, state: TcpState) -> u32 {
-        match packet.kind {
-            Kind::Tcp { .. } => self.snapshot.lifetimes.tcp(state),
-            _ => self.snapshot.lifetimes.udp(),
-        }
+/// Which table moves the state of a connection by a packet of this direction.
+fn view(entry: Entry<'_>, direction: Direction) -> View {
+    match direction {
+        Direction::Reply => View::Output,
+        Direction::Request if is_one_sided(entry) => View::InputOnly,
+        Direction::Request => View::Input,
     }
 }
 
@@ -86,15 +98,20 @@ pub(super) fn uncount(loads: &Loads, shard: ShardId, entry: Entry<'_>) -> bool {
         loads.add_template(shard, id, -1);
         return false;
     }
-    let active = i32::from(entry.has(ACTIVE));
-    loads.add(shard, id, -active, active - 1);
+    loads.ended(shard, id, entry.has(ACTIVE));
     true
 }
 
 /// Whether both ends are known to take part now.
-const fn is_established(packet: &Packet, state: TcpState, direction: Direction) -> bool {
-    match packet.kind {
-        Kind::Tcp { .. } => matches!(state, TcpState::Established),
-        _ => matches!(direction, Direction::Reply),
+fn is_established(entry: Entry<'_>, direction: Direction) -> bool {
+    match State::of(entry.protocol(), entry.state_bits()) {
+        State::Tcp(state) => state == TcpState::Established,
+        State::Sctp(state) => state == sctp::SctpState::Established,
+        State::Udp => direction == Direction::Reply,
     }
+}
+
+/// Whether no packet of the real server was ever seen, nor needs to be.
+pub(super) fn is_one_sided(entry: Entry<'_>) -> bool {
+    entry.method() != Method::Masquerade && !entry.has(OUTPUT_SEEN)
 }

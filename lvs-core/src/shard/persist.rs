@@ -13,7 +13,7 @@ use super::decide::Step;
 use crate::config::{Persistence, RealServerId, ServiceKey, Setting, Weight};
 use crate::conn::NewConnection;
 use crate::lookup::FTP;
-use crate::packet::{Addresses, FlowKey, Packet};
+use crate::packet::{Addresses, FlowKey};
 use crate::snapshot::{PlannedRealServer, PlannedService};
 use crate::time::ticks;
 use crate::verdict::DropReason;
@@ -25,11 +25,11 @@ impl Step<'_, '_> {
     /// *Errors:* no room for a template.
     pub(super) fn kept(
         &mut self,
-        packet: &Packet,
+        flow: &FlowKey,
         service: &PlannedService,
         persistence: &Persistence,
     ) -> Result<Option<(RealServerId, u32)>, DropReason> {
-        let key = key_of(packet, service, persistence);
+        let key = key_of(flow, service, persistence);
         let now = self.now.tick();
         if let Some(at) = self.table.find_template(&key) {
             if let Some(id) = self.usable(at, service) {
@@ -38,7 +38,7 @@ impl Step<'_, '_> {
             }
             self.table.invalidate(at);
         }
-        let Some(id) = self.pick(packet, service) else {
+        let Some(id) = self.pick(flow, service) else {
             return Ok(None);
         };
         let planned = self
@@ -75,8 +75,7 @@ impl Step<'_, '_> {
 /// What a template is found by: the part of the client's address that counts,
 /// and the service. Port 0 stands for every port, as with FTP and its data;
 /// services on marks have the mark for an address, and every protocol.
-fn key_of(packet: &Packet, service: &PlannedService, persistence: &Persistence) -> FlowKey {
-    let flow = &packet.flow;
+fn key_of(flow: &FlowKey, service: &PlannedService, persistence: &Persistence) -> FlowKey {
     let client = persistence.masked(flow.addresses.source());
     let own_port = flow.destination_port == service.key.port() && flow.destination_port != FTP;
     let mark = match service.key {
@@ -110,11 +109,11 @@ fn key_of(packet: &Packet, service: &PlannedService, persistence: &Persistence) 
 /// A persistent service changes its own port only: what comes to another keeps
 /// its port.
 pub(super) const fn port_of(
-    packet: &Packet,
+    flow: &FlowKey,
     service: &PlannedService,
     planned: &PlannedRealServer,
 ) -> u16 {
-    let asked = packet.flow.destination_port;
+    let asked = flow.destination_port;
     let keeps = service.persistence.is_some() && asked != service.key.port();
     match planned.port {
         0 => asked,

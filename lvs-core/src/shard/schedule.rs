@@ -1,19 +1,21 @@
 //! A packet of no connection: whether it begins one, and with whom.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use super::bypass::nowhere;
-use super::decide::{RST, SYN, Step};
+use super::decide::{Step, breaks_off, opens};
 use super::persist::port_of;
 use crate::config::{RealServerId, Setting, Settings};
-use crate::conn::tcp::TcpState;
 use crate::conn::{Method, NewConnection};
 use crate::forward::{Answer, Stopped};
 use crate::lookup::{FTP, FTP_DATA};
 use crate::network::Resolution;
-use crate::packet::{Kind, Packet};
+use crate::packet::transport::UDP;
+use crate::packet::{FlowKey, Kind, Packet};
 use crate::sched::Arrival;
 use crate::snapshot::PlannedService;
+use crate::time::ticks;
 use crate::verdict::DropReason;
 
 /// A packet that has a real server now.
@@ -49,28 +51,33 @@ impl Step<'_, '_> {
     }
 
     /// Chooses a real server and begins a connection with it.
+    ///
+    /// It ends soon unless a packet moves its state.
     pub(super) fn schedule(
         &mut self,
-        packet: &Packet,
+        flow: &FlowKey,
         service: &PlannedService,
     ) -> Result<Scheduled, Stopped> {
+        if self.drops_new(&service.settings) {
+            return Err(DropReason::Defence.into());
+        }
         let chosen = match &service.persistence {
             Some(persistence) => self
-                .kept(packet, service, persistence)?
+                .kept(flow, service, persistence)?
                 .map(|(id, template)| (id, Some(template))),
-            None => self.pick(packet, service).map(|id| (id, None)),
+            None => self.pick(flow, service).map(|id| (id, None)),
         };
         let (id, template) = match chosen {
             Some(chosen) => chosen,
-            None if self.may_bypass(packet, service) => (RealServerId::NONE, None),
-            None => return Err(self.refusal(packet, service)),
+            None if self.may_bypass(flow, service) => (RealServerId::NONE, None),
+            None => return Err(self.refusal(flow, service)),
         };
         let (address, port, method) = match self.snapshot.real_server(id) {
             Some(planned) => {
-                let port = port_of(packet, service, planned);
+                let port = port_of(flow, service, planned);
                 (planned.address, port, planned.forwarding.into())
             }
-            None if id == RealServerId::NONE => (nowhere(packet), 0, Method::Bypass),
+            None if id == RealServerId::NONE => (nowhere(flow), 0, Method::Bypass),
             None => return Err(DropReason::RealServerGone.into()),
         };
         let mut scheduled = Scheduled {
@@ -79,20 +86,20 @@ impl Step<'_, '_> {
             port,
             method,
         };
-        if service.one_packet && packet.kind == Kind::Udp {
+        if service.one_packet && flow.protocol == UDP {
             return Ok(scheduled);
         }
         let new = NewConnection {
-            flow: packet.flow,
+            flow: *flow,
             real_server: id,
             address,
             port,
             method,
         };
         let now = self.now.tick();
-        let deadline = now.after(self.lifetime(packet, TcpState::None));
+        let deadline = now.after(ticks(UNCONFIRMED));
         let at = self.table.insert(&new, deadline, now)?;
-        self.snapshot.loads.add(self.id.index(), id, 0, 1);
+        self.snapshot.loads.begun(self.id.index(), id);
         if let Some(template) = template {
             self.table.control(at, template);
         }
@@ -103,27 +110,28 @@ impl Step<'_, '_> {
     /// Asks the service's scheduler for a real server.
     pub(super) fn pick(
         &mut self,
-        packet: &Packet,
+        flow: &FlowKey,
         service: &PlannedService,
     ) -> Option<RealServerId> {
-        let (client, client_port) = packet.flow.source();
+        let (client, client_port) = flow.source();
         let arrival = Arrival {
             client,
             client_port,
-            vip: packet.flow.addresses.destination(),
+            vip: flow.addresses.destination(),
+            now: self.now,
         };
-        let loads = &self.snapshot.loads;
+        let loads = &*self.snapshot.loads;
         self.schedulers
             .get_mut(service.slot as usize)
             .and_then(Option::as_mut)
-            .and_then(|state| state.pick(&service.roster, &arrival, |id| loads.of(id)))
+            .and_then(|state| state.pick(&service.roster, &arrival, loads))
     }
 
     /// What a client is told for whom there is no real server. Nothing, where it
     /// asked an address that is not the host's, as only services on marks have:
     /// the kernel cannot answer from it either.
-    pub(super) fn refusal(&self, packet: &Packet, service: &PlannedService) -> Stopped {
-        let vip = packet.flow.addresses.destination();
+    pub(super) fn refusal(&self, flow: &FlowKey, service: &PlannedService) -> Stopped {
+        let vip = flow.addresses.destination();
         let reason = DropReason::NoRealServer;
         if service.key.address().is_none()
             && self.snapshot.network.resolve(vip) != Resolution::Local
@@ -137,23 +145,33 @@ impl Step<'_, '_> {
 /// Whether a packet of no connection may begin one.
 ///
 /// *Source:* the kernel schedules any UDP packet and any TCP segment with SYN
-/// but without RST, with `sloppy_tcp` any without RST; segments from port 20
+/// but without RST, with `sloppy_tcp` any without RST; of SCTP any packet with
+/// INIT first, with `sloppy_sctp` any without ABORT; AH and ESP never; packets from port 20
 /// belong to an FTP connection that must be known already.
 pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
     let wanted = match packet.kind {
-        Kind::Tcp { flags } => {
-            flags & RST == 0 && (flags & SYN != 0 || settings.is_on(Setting::SloppyTcp))
-        }
+        Kind::Tcp { .. } => opens(packet) || settings.is_on(Setting::SloppyTcp),
+        Kind::Sctp { .. } => opens(packet) || settings.is_on(Setting::SloppySctp),
         Kind::Udp => true,
-        Kind::IcmpError | Kind::Fragment => false,
+        Kind::Ipsec | Kind::IcmpError | Kind::Fragment => false,
     };
-    wanted && packet.flow.source_port != FTP_DATA
+    wanted && !breaks_off(packet) && packet.flow.source_port != FTP_DATA
 }
 
-/// Whether a packet is to a port of FTP's data. Only a persistent service
-/// schedules it, and where there is no real server it is the host's.
+/// Whether a packet of no connection is to a port of FTP's data. Only a
+/// persistent service schedules it, and where there is no real server it is the
+/// host's.
 ///
 /// *Source:* the behaviour of `ip_vs_schedule` and `ip_vs_leave`, Linux 6.12.
-pub(super) const fn is_for_ftp_data(packet: &Packet, service: &PlannedService) -> bool {
-    service.key.port() == FTP && packet.flow.destination_port != FTP
+pub(super) const fn is_for_ftp_data(flow: &FlowKey, service: &PlannedService) -> bool {
+    service.key.port() == FTP && flow.destination_port != FTP
 }
+
+/// Whether a service leaves what is to a port of FTP's data to the host, as it
+/// keeps no client's connections together.
+pub(super) const fn leaves_to_host(flow: &FlowKey, service: &PlannedService) -> bool {
+    service.persistence.is_none() && is_for_ftp_data(flow, service)
+}
+
+/// How long a connection is kept of which no packet was seen yet.
+const UNCONFIRMED: Duration = Duration::from_secs(3);

@@ -3,26 +3,26 @@
 use core::net::IpAddr;
 
 use super::decide::Step;
-use crate::config::{ForwardingMethod, RealServerId, Tunnel};
+use crate::config::{ForwardingMethod, RealServerId, Setting, Tunnel};
 use crate::conn::Method;
-use crate::forward::{Answer, Stopped, ToRealServer};
+use crate::forward::{Answer, Outer, Stopped, ToRealServer};
 use crate::network::{Hop, Resolution};
 use crate::snapshot::PlannedRealServer;
 use crate::verdict::DropReason;
 
-impl Step<'_, '_> {
+impl<'s> Step<'s, '_> {
     /// How to send to a real server; `None` when the director itself is the real
     /// server and has the VIP, so that the packet is the host's as it is.
     ///
     /// *Errors:* a real server without a route is told to the sender. Masquerading
     /// to the director itself would need the host's replies, which do not pass here.
-    pub(super) fn to_real_server<'p>(
+    pub(super) fn to_real_server(
         &self,
         id: RealServerId,
-        planned: &'p PlannedRealServer,
+        planned: &'s PlannedRealServer,
         port: u16,
         method: Method,
-    ) -> Result<Option<ToRealServer<'p>>, Stopped> {
+    ) -> Result<Option<ToRealServer<'s>>, Stopped> {
         let hop = match &planned.way {
             Resolution::Hop(hop) => hop,
             Resolution::Unresolved => return Err(DropReason::NextHopUnresolved.into()),
@@ -42,21 +42,38 @@ impl Step<'_, '_> {
             (Method::Tunnel, _) => ForwardingMethod::Tunnel(Tunnel::Ipip),
             (Method::DirectRoute | Method::Bypass, _) => ForwardingMethod::DirectRoute,
         };
-        let mtu = match forwarding {
-            ForwardingMethod::Tunnel(_) => self.snapshot.paths.limit(id, hop.mtu, self.now.tick()),
-            _ => hop.mtu,
+        let snapshot = self.snapshot;
+        let mut outer = Outer {
+            seed: &snapshot.seed,
+            id: 0,
+            discovers_mtu: true,
         };
+        let mut mtu = hop.mtu;
+        if let ForwardingMethod::Tunnel(_) = forwarding {
+            outer.id = self.outer_id.get().wrapping_add(1);
+            self.outer_id.set(outer.id);
+            let settings = snapshot.settings_of(Some(planned));
+            outer.discovers_mtu = settings.is_on(Setting::PmtuDisc);
+            mtu = snapshot.paths.limit(id, mtu, self.now.tick());
+        }
         Ok(Some(ToRealServer {
             address: &planned.address,
             port,
             forwarding,
             hop,
             mtu,
+            outer,
         }))
     }
 
-    /// The way back to a connection's client: by the routes, or, where they
-    /// know none, the way its packets came.
+    /// The way back to a connection's client, by the routes: replies are routed
+    /// like any packet. While the next machine's link address is not known,
+    /// which the kernel would ask for now, they go the way the client's came.
+    ///
+    /// *Errors:* [`DropReason::Unreachable`] where no route leads or one
+    /// refuses, as in the kernel (ip_forward.c and route.c, Linux 6.12), and
+    /// where one leads by a NIC the director does not serve: the host would not
+    /// take a reply from it that bears the VIP, which is an address of its own.
     pub(super) fn hop_to_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
         let generation = self.snapshot.generation;
         let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
@@ -65,8 +82,8 @@ impl Step<'_, '_> {
         }
         let hop = match self.snapshot.network.resolve(client) {
             Resolution::Hop(hop) => hop,
-            Resolution::Local => return Err(DropReason::Unreachable),
-            Resolution::Unresolved | Resolution::Unreachable => {
+            Resolution::Local | Resolution::Unreachable => return Err(DropReason::Unreachable),
+            Resolution::Unresolved => {
                 let (port, vlan, mac) = entry.client_link();
                 let interface = self
                     .snapshot

@@ -75,7 +75,11 @@ impl<'m> Bed<'m> {
 
     /// Puts other services in force.
     pub(crate) fn configure(&mut self, services: &[Service]) {
-        let config = Config::new(services.to_vec()).expect("a valid configuration");
+        let draft = lvs_core::Draft {
+            services: services.to_vec(),
+            ..self.config.draft().clone()
+        };
+        let config = Config::checked(draft).expect("a valid configuration");
         self.try_configure(config).expect("within the limits");
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::sum::{checksum, pseudo_header, sum};
+use super::sum::{checksum, crc32c, pseudo_header, sum};
 
 /// An IP packet to be built. Starts as what an honest sender makes: TTL 64,
 /// DF set, checksums whole.
@@ -37,20 +37,25 @@ enum Body {
         ports: (u16, u16),
         data: Vec<u8>,
     },
+    Sctp {
+        ports: (u16, u16),
+        chunks: Vec<u8>,
+    },
     /// ICMP or ICMPv6, by the packet's family: type, code, then the rest.
     Icmp(Vec<u8>),
     /// Any other protocol.
     Other(u8, Vec<u8>),
 }
 
-/// What the checksum field of a TCP or UDP header holds.
+/// What the checksum field of a TCP, UDP or SCTP header holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checksum {
     /// The checksum.
     Whole,
     /// Zero: none was made (UDP over IPv4).
     Absent,
-    /// The pseudo-header's sum alone, as a NIC gets it to complete.
+    /// The pseudo-header's sum alone, as a NIC gets it to complete; of SCTP
+    /// zero.
     Half,
     /// Something that does not fit.
     Wrong,
@@ -74,6 +79,13 @@ pub(crate) fn udp(from: SocketAddr, to: SocketAddr) -> Packet {
     let ports = (from.port(), to.port());
     let data = b"hello".to_vec();
     Packet::new(from.ip(), to.ip(), Body::Udp { ports, data })
+}
+
+/// An SCTP packet with one chunk of this type and four bytes in it.
+pub(crate) fn sctp(from: SocketAddr, to: SocketAddr, chunk: u8) -> Packet {
+    let ports = (from.port(), to.port());
+    let chunks = vec![chunk, 0, 0, 8, 1, 2, 3, 4];
+    Packet::new(from.ip(), to.ip(), Body::Sctp { ports, chunks })
 }
 
 /// A packet of protocol `number`.
@@ -143,7 +155,13 @@ impl Packet {
     pub(crate) fn data(mut self, bytes: &[u8]) -> Self {
         match &mut self.body {
             Body::Tcp { data, .. } | Body::Udp { data, .. } => *data = bytes.to_vec(),
-            _ => panic!("only TCP and UDP have data"),
+            Body::Sctp { chunks, .. } => {
+                let length = (4 + bytes.len()) as u16;
+                chunks.truncate(2);
+                chunks.extend(length.to_be_bytes());
+                chunks.extend(bytes);
+            }
+            _ => panic!("only TCP, UDP and SCTP have data"),
         }
         self
     }
@@ -217,11 +235,58 @@ impl Packet {
     /// and DF are those of the packet, until said otherwise.
     pub(crate) fn in_tunnel(self, from: IpAddr, to: IpAddr) -> Self {
         let number = if self.from.is_ipv4() { 4 } else { 41 };
-        let outer = other(from, to, number, &self.bytes())
-            .ttl(self.ttl)
-            .class(self.class);
+        self.lent_to(other(from, to, number, &self.bytes()))
+    }
+
+    /// The packet inside a UDP datagram with a GUE header, from and to these
+    /// ends of a tunnel, with or without a checksum; the rest as [`in_tunnel`].
+    ///
+    /// [`in_tunnel`]: Self::in_tunnel
+    pub(crate) fn in_gue(self, from: SocketAddr, to: SocketAddr, summed: bool) -> Self {
+        let number = if self.from.is_ipv4() { 4 } else { 41 };
+        let data = [&[0, number, 0, 0], &self.bytes()[..]].concat();
+        let checksum = if summed {
+            Checksum::Whole
+        } else {
+            Checksum::Absent
+        };
+        let outer = udp(from, to).data(&data).checksum(checksum);
+        self.lent_to(outer)
+    }
+
+    /// The packet behind a GRE header, from and to these ends of a tunnel, with
+    /// or without a checksum; the rest as [`in_tunnel`](Self::in_tunnel).
+    pub(crate) fn in_gre(self, from: IpAddr, to: IpAddr, summed: bool) -> Self {
+        let kind = if self.from.is_ipv4() {
+            0x0800
+        } else {
+            0x86ddu16
+        };
+        let mut data = [u16::from(summed) << 15, kind]
+            .map(u16::to_be_bytes)
+            .concat();
+        if summed {
+            data.extend([0; 4]);
+        }
+        data.extend(self.bytes());
+        if summed {
+            let sum = checksum(&data);
+            data[4..6].copy_from_slice(&sum.to_be_bytes());
+        }
+        self.lent_to(other(from, to, 47, &data))
+    }
+
+    /// Whether it is an IPv4 packet with DF set.
+    pub(crate) const fn has_df(&self) -> bool {
+        self.dont_fragment && self.from.is_ipv4()
+    }
+
+    /// `outer` with what a tunnel copies.
+    fn lent_to(&self, outer: Self) -> Self {
         Self {
-            dont_fragment: self.dont_fragment,
+            ttl: self.ttl,
+            class: self.class,
+            dont_fragment: self.has_df(),
             ..outer
         }
     }
@@ -299,6 +364,7 @@ impl Packet {
                 data,
             } => (6, tcp_bytes((*from, *to), *flags, options, data), Some(16)),
             Body::Udp { ports, data } => (17, udp_bytes(*ports, data), Some(6)),
+            Body::Sctp { ports, chunks } => (132, self.sctp_bytes(*ports, chunks), None),
             Body::Icmp(message) if self.from.is_ipv4() => {
                 let mut message = message.clone();
                 let sum = checksum(&message);
@@ -323,6 +389,20 @@ impl Packet {
             bytes[field..field + 2].copy_from_slice(&stored.to_be_bytes());
         }
         (protocol, bytes)
+    }
+
+    fn sctp_bytes(&self, (from, to): (u16, u16), chunks: &[u8]) -> Vec<u8> {
+        let mut bytes = [from.to_be_bytes(), to.to_be_bytes()].concat();
+        bytes.extend([9, 8, 7, 6, 0, 0, 0, 0]);
+        bytes.extend(chunks);
+        let whole = crc32c(&bytes);
+        let stored = match self.checksum {
+            Checksum::Whole => whole,
+            Checksum::Absent | Checksum::Half => 0,
+            Checksum::Wrong => whole ^ 0x5a5a_5a5a,
+        };
+        bytes[8..12].copy_from_slice(&stored.to_le_bytes());
+        bytes
     }
 }
 

@@ -159,9 +159,13 @@ impl SeenPacket {
         }
         self.body = match protocol {
             6 => self.read_tcp(message)?,
+            17 if number(message, 2)? == GUE_PORT => {
+                SeenBody::Inner(Box::new(self.read_gue(message)?))
+            }
             17 => self.read_udp(message)?,
             1 | 58 => self.read_icmp(protocol, message)?,
             4 | 41 => SeenBody::Inner(Box::new(read_packet(message)?)),
+            47 => SeenBody::Inner(Box::new(read_gre(message)?)),
             other => SeenBody::Other(other),
         };
         Ok(())
@@ -196,6 +200,22 @@ impl SeenPacket {
             data: message[8..].to_vec(),
             summed,
         })
+    }
+
+    fn read_gue(&self, message: &[u8]) -> Result<SeenPacket, String> {
+        let [.., version, inner, _, _] = field::<12>(message, 0)?;
+        if usize::from(number(message, 4)?) != message.len() {
+            return Err("UDP length is not the packet's".into());
+        }
+        if number(message, 6)? != 0 {
+            self.check(17, message, "UDP")?;
+        }
+        let packet = read_packet(&message[12..])?;
+        let right = if packet.from.is_ipv4() { 4 } else { 41 };
+        if (version, inner) != (0, right) {
+            return Err(format!("GUE says {version} and {inner}"));
+        }
+        Ok(packet)
     }
 
     fn read_icmp(&self, protocol: u8, message: &[u8]) -> Result<SeenBody, String> {
@@ -284,6 +304,27 @@ impl fmt::Display for SeenPacket {
         }
     }
 }
+
+fn read_gre(message: &[u8]) -> Result<SeenPacket, String> {
+    let summed = message.first().is_some_and(|flags| flags & 0x80 != 0);
+    if summed && sum(message) != 0xffff {
+        return Err("GRE checksum does not fit".into());
+    }
+    let header = if summed { 8 } else { 4 };
+    let packet = read_packet(message.get(header..).ok_or("ends within GRE")?)?;
+    let right = if packet.from.is_ipv4() {
+        0x0800
+    } else {
+        0x86dd
+    };
+    match number(message, 2)? {
+        kind if kind == right => Ok(packet),
+        kind => Err(format!("GRE says {kind:#06x}")),
+    }
+}
+
+/// Where the tests' GUE tunnels end.
+const GUE_PORT: u16 = 6080;
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], String> {
     let cut = || format!("ends before byte {}", at + N);

@@ -19,6 +19,22 @@ pub(crate) fn checksum(bytes: &[u8]) -> u16 {
     0xffff - sum(bytes)
 }
 
+/// CRC32c, a bit at a time (RFC 9260 appendix A).
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            let carry = crc & 1;
+            crc >>= 1;
+            if carry == 1 {
+                crc ^= 0x82f6_3b78;
+            }
+        }
+    }
+    !crc
+}
+
 /// The pseudo-header before a TCP, UDP or ICMPv6 message, as bytes
 /// (RFC 9293 3.1, RFC 768, RFC 8200 8.1).
 pub(crate) fn pseudo_header(from: IpAddr, to: IpAddr, protocol: u8, length: usize) -> Vec<u8> {

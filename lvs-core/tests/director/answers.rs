@@ -337,7 +337,7 @@ fn narrow_tunnel() -> Scenario {
     )
     .wired(|wiring| wiring.inside_mtu = 1319)
     .takes(from_client(&udp(w.client, w.web).data(b"").long(1280)))
-    .drops_it(DropReason::TooBig)
+    .drops_it(DropReason::TunnelTooNarrow)
 }
 
 /// Some devices take more than IP can say the length of.

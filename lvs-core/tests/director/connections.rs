@@ -167,14 +167,17 @@ fn ways(w: Family) -> [Scenario; 8] {
             .rewired(|wiring| wiring.gateway = Some(elsewhere))
             .takes(answer())
             .sends(answered().to(elsewhere)),
-        named("without a route to the client, replies go back the way requests came")
+        named("without a route to the client, or by one that refuses, replies are dropped")
             .wired(|wiring| wiring.default_route = false)
             .with(masquerade())
             .takes(request().from(elsewhere))
             .sends(forwarded())
             .takes(answer())
-            .sends(answered().to(elsewhere)),
-        named("so do they while the gateway's link address is not known")
+            .drops_it(DropReason::Unreachable)
+            .rewired(|wiring| wiring.default_route = true)
+            .takes(answer())
+            .sends(answered()),
+        named("while the gateway's link address is not known, they go back the way requests came")
             .wired(|wiring| wiring.gateway = None)
             .with(masquerade())
             .takes(request().from(elsewhere).vlan(7))

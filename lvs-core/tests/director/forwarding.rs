@@ -217,12 +217,12 @@ fn outer_headers() -> Vec<Scenario> {
     }
     let free = || udp(V4.client, V4.web).may_be_fragmented().id(77);
     all.push(
-        scenario("a tunnel copies DF, and the identification where there is none")
+        scenario("a tunnel copies DF, and numbers the packets where there is none")
             .with(tunnel(V4))
             .takes(from_client(&free()))
             .sends(to_server(
                 11,
-                &free().ttl(63).in_tunnel(V4.inside, V4.real(11)).id(77),
+                &free().ttl(63).in_tunnel(V4.inside, V4.real(11)).id(1),
             )),
     );
     all.push(

@@ -18,12 +18,16 @@ mod scenario;
 mod answers;
 mod checksums;
 mod connections;
+mod defences;
 mod endings;
 mod forwarding;
+mod fragments;
 mod icmp_errors;
 mod malformed;
 mod not_ours;
+mod sctp;
 mod shards;
+mod tunnels;
 
 use std::collections::BTreeSet;
 
@@ -34,6 +38,7 @@ use scenario::Scenario;
 fn table() -> Vec<Scenario> {
     [
         forwarding::scenarios(),
+        tunnels::scenarios(),
         connections::scenarios(),
         endings::scenarios(),
         not_ours::scenarios(),
@@ -42,6 +47,9 @@ fn table() -> Vec<Scenario> {
         icmp_errors::scenarios(),
         shards::scenarios(),
         malformed::scenarios(),
+        fragments::scenarios(),
+        sctp::scenarios(),
+        defences::scenarios(),
     ]
     .concat()
 }
@@ -74,7 +82,11 @@ fn every_drop_reason_has_a_scenario() {
 }
 
 /// Drop reasons no scenario can show, and why.
-const EXCUSED: [(DropReason, &str); 3] = [
+const EXCUSED: [(DropReason, &str); 4] = [
+    (
+        DropReason::NoConnection,
+        "the real server is told; only a director without an address could not",
+    ),
     (
         DropReason::NoRealServer,
         "the client is told; one who cannot be is a bad source, or past a limit",

@@ -4,7 +4,7 @@ use lvs_core::{DropReason, Protocol, RealServer};
 
 use crate::common::frame::Frame;
 use crate::common::packet::{Packet, tcp, udp};
-use crate::common::place::{FAMILIES, Family, V4, V6, from_client, from_server};
+use crate::common::place::{FAMILIES, Family, V4, V6, from_client};
 use crate::scenario::{Scenario, scenario};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -12,7 +12,6 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     all.extend(v6());
     for family in FAMILIES {
         all.extend(cut(family));
-        all.extend(fragments(family));
     }
     all
 }
@@ -165,26 +164,5 @@ fn v6() -> Vec<Scenario> {
     ];
     rows.into_iter()
         .map(|(name, frame, reason)| dropped(w, name, frame, reason))
-        .collect()
-}
-
-/// Fragments of a service's packets carry no ports, or not all the packet.
-fn fragments(w: Family) -> Vec<Scenario> {
-    let request = |offset, more| from_client(&udp(w.client, w.web).fragment(offset, more));
-    let reply = |offset, more| {
-        from_server(
-            11,
-            &udp(w.real_at(11, 8080), w.client).fragment(offset, more),
-        )
-    };
-    let rows = [
-        ("the first fragment of a request", request(0, true)),
-        ("a later fragment of a request", request(8, true)),
-        ("the last fragment of a request", request(1480, false)),
-        ("the first fragment of a reply", reply(0, true)),
-        ("the last fragment of a reply", reply(1480, false)),
-    ];
-    rows.into_iter()
-        .map(|(name, frame)| dropped(w, name, frame, DropReason::Fragment))
         .collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lvs_core::packet::Seed;
 use lvs_core::steer::shard_of;
-use lvs_core::{DropReason, Limits, Service, Verdict};
+use lvs_core::{Config, Draft, DropReason, Limits, Service, Setting, Settings, Verdict};
 
 use crate::common::bed::{self, Bed};
 use crate::common::frame::Frame;
@@ -16,6 +16,7 @@ use crate::common::read::read;
 pub(crate) struct Scenario {
     name: String,
     services: Vec<Service>,
+    settings: Settings,
     wiring: Wiring,
     shards: usize,
     capacity: usize,
@@ -47,6 +48,7 @@ pub(crate) fn scenario(name: impl Into<String>) -> Scenario {
     Scenario {
         name: name.into(),
         services: Vec::new(),
+        settings: Settings::default(),
         wiring: Wiring::default(),
         shards: 1,
         capacity: 16,
@@ -65,6 +67,13 @@ impl Scenario {
     /// With one more service.
     pub(crate) fn with(mut self, service: Service) -> Self {
         self.services.push(service);
+        self
+    }
+
+    /// With another value of a setting.
+    pub(crate) fn set(mut self, setting: Setting, value: i32) -> Self {
+        let set = self.settings.set(setting, value);
+        set.expect("a value it takes");
         self
     }
 
@@ -207,7 +216,14 @@ impl Scenario {
             self.name
         );
         let mut memory = bed::memory(self.shards, self.capacity);
-        let mut bed = Bed::new(&mut memory, &self.services, self.wiring.network());
+        let draft = Draft {
+            services: self.services.clone(),
+            settings: self.settings,
+            ..Draft::default()
+        };
+        let config = Config::checked(draft).expect("a valid configuration");
+        let network = self.wiring.network();
+        let mut bed = Bed::with(&mut memory, config, network, Limits::default());
         for (number, step) in self.steps.iter().enumerate() {
             play_step(&mut bed, step)
                 .map_err(|wrong| format!("{}, step {}: {wrong}", self.name, number + 1))?;

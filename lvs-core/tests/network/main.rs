@@ -15,6 +15,7 @@ use std::time::Duration;
 use client::Step;
 use common::bed;
 use common::place::{FAMILIES, Family};
+use lvs_core::conn::State;
 use lvs_core::conn::tcp::TcpState;
 use lvs_core::{ForwardingMethod, Protocol, RealServer, Service, Tunnel};
 use world::World;
@@ -46,7 +47,10 @@ fn states(w: Family, method: ForwardingMethod) -> Vec<TcpState> {
     let look = |world: &World<'_>| {
         let listed = world.bed.shards[0].list(world.bed.now).next();
         listed
-            .and_then(|connection| connection.tcp_state)
+            .and_then(|connection| match connection.state {
+                State::Tcp(state) => Some(state),
+                _ => None,
+            })
             .expect("a TCP connection")
     };
     world.begin(Protocol::Tcp, w.client);

@@ -42,6 +42,8 @@ pub(crate) enum Command {
         prefix: IpAddr,
         length: u8,
     },
+    /// The host takes IPv4 packets out of IPv4 tunnels that end at this address.
+    AddTunnelEnd(IpAddr),
     RemoveDefaultRoute {
         ipv6: bool,
     },
@@ -51,11 +53,27 @@ pub(crate) enum Command {
     ListServices,
     /// With how many templates name each real server.
     ListTemplates,
+    /// What each tunnel wraps packets in as well.
+    ListTunnels,
     ListTimeouts,
     /// Connections, packets and bytes, in full numbers.
     ListTraffic,
     /// What it prints is not compared yet.
     ListOther,
+}
+
+impl Command {
+    /// Whether it only lists something.
+    pub(crate) const fn lists(&self) -> bool {
+        matches!(
+            self,
+            Self::ListConnections
+                | Self::ListServices
+                | Self::ListTimeouts
+                | Self::ListTraffic
+                | Self::ListOther
+        )
+    }
 }
 
 /// Reads one command line.
@@ -72,6 +90,10 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
             interface: interface.to_string(),
             mtu: mtu.parse().unwrap(),
         }),
+        ["ip", "link", "add", _, "type", "ipip", "local", end] => {
+            Ok(Command::AddTunnelEnd(end.parse().unwrap()))
+        }
+        ["ip", "link", "set", _, "up"] => Ok(Command::ListOther),
         ["ip", "route", "add", "local", prefix, "dev", "lo"] => {
             let (prefix, length) = prefix.split_once('/').unwrap();
             Ok(Command::AddLocal {
@@ -148,6 +170,7 @@ fn ipvsadm(words: &[&str]) -> Result<Command, String> {
         ["-Lnc"] => return Ok(Command::ListConnections),
         ["-Ln"] => return Ok(Command::ListServices),
         ["-Ln", "--persistent-conn"] => return Ok(Command::ListTemplates),
+        ["-Ln", "--tun-info"] => return Ok(Command::ListTunnels),
         ["-L", "--timeout"] => return Ok(Command::ListTimeouts),
         ["-Ln", "--stats", "--exact"] => return Ok(Command::ListTraffic),
         ["-Sn"] | ["-Ln" | "-Lnc", ..] => return Ok(Command::ListOther),

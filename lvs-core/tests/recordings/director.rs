@@ -20,6 +20,8 @@ pub(crate) struct Director<'m> {
     pub(crate) draft: Draft,
     pub(crate) network: Arc<Network>,
     pub(crate) shard: Shard<'m>,
+    /// Addresses at which the host takes packets out of tunnels.
+    pub(crate) tunnel_ends: Vec<IpAddr>,
     planner: Planner,
     mtus: [u32; 2],
     routes: Vec<Route>,
@@ -34,6 +36,7 @@ impl<'m> Director<'m> {
             ..Limits::default()
         };
         let mut planner = Planner::new(limits);
+        planner.memory().tell(FREE_PAGES);
         let (mtus, routes) = ([1500; 2], routes());
         let network = network(mtus, &routes);
         let snapshot = planner.plan(&Config::new([]).unwrap(), &network).unwrap();
@@ -42,6 +45,7 @@ impl<'m> Director<'m> {
             draft: Draft::default(),
             network,
             shard,
+            tunnel_ends: Vec::new(),
             planner,
             mtus,
             routes,
@@ -56,13 +60,19 @@ impl<'m> Director<'m> {
         if (name, value) == ("ip_forward", "1") {
             return Ok(());
         }
-        let setting = Setting::named(name).ok_or_else(|| format!("the setting {name}"))?;
-        let value = value.parse().map_err(|_| "Invalid argument")?;
-        let settings = &mut self.draft.settings;
-        settings
-            .set(setting, value)
-            .map_err(|_| "Invalid argument".to_string())?;
+        let set = self.draft.set_sysctl(name, value, PROCESSORS);
+        set.map_err(|why| why.to_string())?;
         self.publish()
+    }
+
+    /// The value of a setting as the kernel shows it.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let set = self.draft.sysctl(name)?;
+        let shown = |setting| self.shard.snapshot().shown(setting).to_string();
+        match Setting::named(name) {
+            Some(setting) if set.parse::<i32>().is_ok() => Some(shown(setting)),
+            _ => Some(set),
+        }
     }
 
     /// Carries out a command that changes something.
@@ -114,6 +124,7 @@ impl<'m> Director<'m> {
             } => self
                 .routes
                 .push(out(prefix, length, port(&interface), Some(gateway))),
+            Command::AddTunnelEnd(address) => self.tunnel_ends.push(address),
             Command::AddLocal { prefix, length } => self.routes.push(Route {
                 prefix,
                 length,
@@ -124,6 +135,7 @@ impl<'m> Director<'m> {
                 .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
             Command::Mark(rule) => self.draft.classifier.rules.push(rule),
             Command::ListConnections
+            | Command::ListTunnels
             | Command::ListServices
             | Command::ListTemplates
             | Command::ListTimeouts
@@ -271,5 +283,9 @@ fn port(interface: &str) -> Port {
     }
 }
 
+/// Processors the recorded machine had.
+const PROCESSORS: u16 = 1;
+/// Its free memory, about 480 MiB, in pages.
+const FREE_PAGES: u64 = 123_000;
 /// Bytes around a frame.
 const HEADROOM: usize = 128;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 /// IP protocol numbers.
 pub(crate) const ICMP: u8 = 1;
+pub(crate) const IPIP: u8 = 4;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ICMP_V6: u8 = 58;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use lvs_core::network::Resolution;
 use lvs_core::{Network, Port};
 
-use crate::frame::{self, ICMP, ICMP_V6, Packet, TCP, UDP, word};
+use crate::frame::{self, ICMP, ICMP_V6, IPIP, Packet, TCP, UDP, word};
 
 /// What a host sends because of a frame.
 pub(crate) fn receive(network: &Network, port: Port, frame: &[u8]) -> Vec<(Port, Vec<u8>)> {
@@ -29,6 +29,14 @@ pub(crate) fn receive(network: &Network, port: Port, frame: &[u8]) -> Vec<(Port,
         .and_then(|packet| send(network, &packet))
         .into_iter()
         .collect()
+}
+
+/// The frame a host sees when it has taken a packet out of an IPv4 tunnel that
+/// ends at one of these addresses. IPVS in its kernel sees that too.
+pub(crate) fn unwrap(ends: &[IpAddr], frame: &[u8]) -> Option<Vec<u8>> {
+    let packet = Packet::read(frame)?;
+    let ends_here = packet.protocol == IPIP && ends.contains(&packet.destination);
+    ends_here.then(|| [&frame[..frame::ETHERNET], packet.transport()].concat())
 }
 
 /// Takes a packet to the host itself.
@@ -61,6 +69,7 @@ fn deliver(packet: &Packet) -> Option<Packet> {
             2,
         )),
         ICMP | ICMP_V6 => None,
+        _ if from.is_ipv4() => complain(packet, from, PROTOCOL_UNREACHABLE),
         _ => None,
     }
 }
@@ -121,6 +130,7 @@ fn route(network: &Network, mut packet: Packet) -> Result<Packet, Error> {
 /// An ICMP error: type, code and second word, for each family.
 type Error = [(u8, u8, u32); 2];
 
+const PROTOCOL_UNREACHABLE: Error = [(3, 2, 0), (1, 0, 0)];
 const PORT_UNREACHABLE: Error = [(3, 3, 0), (1, 4, 0)];
 const HOST_UNREACHABLE: Error = [(3, 1, 0), (1, 0, 0)];
 const TIME_EXCEEDED: Error = [(11, 0, 0), (3, 0, 0)];

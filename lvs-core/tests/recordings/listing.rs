@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use lvs_core::config::ClientMask;
-use lvs_core::conn::tcp::TcpState;
-use lvs_core::{Connection, ForwardingMethod, Instant, RealServer, RealServerId, Service};
+use lvs_core::config::{ClientMask, GueChecksum};
+use lvs_core::{Connection, ForwardingMethod, Instant, RealServer, RealServerId, Service, Tunnel};
 
 use crate::director::Director;
 
@@ -52,15 +51,23 @@ pub(crate) fn connections(
 /// Compares a listing of services and real servers (`ipvsadm -Ln`).
 pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), String> {
     compare(printed, director, |service, real_server, id| {
-        let method = match real_server.forwarding {
-            ForwardingMethod::Masquerade => "Masq",
-            ForwardingMethod::DirectRoute => "Route",
-            ForwardingMethod::Tunnel(_) => "Tunnel",
-        };
+        let method = method(real_server.forwarding);
         let (active, inactive) = director.loads().connections(id);
         let end = end(service, real_server);
         let weight = real_server.share().get();
         format!("{end} {method} {weight} {active} {inactive}")
+    })
+}
+
+/// Compares the same with a column of tunnels (`ipvsadm -Ln --tun-info`).
+pub(crate) fn tunnels(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    compare(printed, director, |service, real_server, id| {
+        let method = method(real_server.forwarding);
+        let tunnel = tunnel(real_server.forwarding);
+        let (active, inactive) = director.loads().connections(id);
+        let end = end(service, real_server);
+        let weight = real_server.share().get();
+        format!("{end} {method} {tunnel} {weight} {active} {inactive}")
     })
 }
 
@@ -152,12 +159,13 @@ fn shown(connection: &Connection) -> Vec<String> {
     let protocol = match flow.protocol {
         0 => "IP",
         6 => "TCP",
+        132 => "SCTP",
         _ => "UDP",
     };
     let state = match (connection.template, connection.assured) {
         (true, true) => "ASSURED",
         (true, false) => "NONE",
-        _ => connection.tcp_state.map_or("UDP", TcpState::name),
+        _ => connection.state.name(),
     };
     vec![
         protocol.to_string(),
@@ -179,7 +187,8 @@ fn agree(left: &str, remaining: Duration) -> bool {
 
 /// A service as the words of its line.
 fn named(service: &Service) -> String {
-    let mut name = format!("{} {}", service.key, service.scheduler.name());
+    let flags = flags(service);
+    let mut name = format!("{} {}{flags}", service.key, service.scheduler.name());
     if let Some(persistence) = service.persistence {
         name += &format!(" persistent {}", persistence.timeout.as_secs());
         match persistence.mask {
@@ -196,6 +205,34 @@ fn named(service: &Service) -> String {
     name
 }
 
+/// What ipvsadm says of a forwarding method.
+const fn method(forwarding: ForwardingMethod) -> &'static str {
+    match forwarding {
+        ForwardingMethod::Masquerade => "Masq",
+        ForwardingMethod::DirectRoute => "Route",
+        ForwardingMethod::Tunnel(_) => "Tunnel",
+    }
+}
+
+/// What ipvsadm says of a tunnel.
+fn tunnel(forwarding: ForwardingMethod) -> String {
+    let ForwardingMethod::Tunnel(tunnel) = forwarding else {
+        return "n/a".into();
+    };
+    match tunnel {
+        Tunnel::Ipip => "ipip".into(),
+        Tunnel::Gue { port, checksum } => {
+            let checksum = match checksum {
+                GueChecksum::None => "-c",
+                GueChecksum::Full => "+c",
+                GueChecksum::Remote => "r+c",
+            };
+            format!("gue:{port}:{checksum}")
+        }
+        Tunnel::Gre { checksum } => format!("gre:{}c", if checksum { '+' } else { '-' }),
+    }
+}
+
 /// A service and its real servers as the words of their lines.
 fn rows(
     service: &Service,
@@ -203,9 +240,8 @@ fn rows(
     row: impl Fn(&Service, &RealServer, RealServerId) -> String,
 ) -> Vec<String> {
     let name = named(service);
-    let ids = director
-        .shard
-        .snapshot()
+    let snapshot = director.shard.snapshot();
+    let ids = snapshot
         .real_servers()
         .filter(|(key, ..)| *key == service.key());
     let real_servers = ids.map(|(_, address, port, id)| {
@@ -218,6 +254,24 @@ fn rows(
 
 fn end(service: &Service, real_server: &RealServer) -> SocketAddr {
     SocketAddr::new(real_server.address, real_server.port_in(&service.key))
+}
+
+/// The switches of a service's scheduler, after a space if there are any.
+fn flags(service: &Service) -> String {
+    let names = match service.scheduler.name() {
+        "sh" => ["sh-fallback", "sh-port", "flag-3"],
+        "mh" => ["mh-fallback", "mh-port", "flag-3"],
+        _ => ["flag-1", "flag-2", "flag-3"],
+    };
+    let flags = service.flags;
+    let on = names
+        .iter()
+        .zip([flags.fallback, flags.port, flags.third])
+        .filter_map(|(name, on)| on.then_some(*name));
+    match on.collect::<Vec<_>>().join(",") {
+        none if none.is_empty() => none,
+        some => format!(" ({some})"),
+    }
 }
 
 /// Two of the director's ticks and one of the kernel's, rounded up.

@@ -60,12 +60,23 @@ fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
             command,
             printed,
             status: 0,
-        } => run(command, printed, director, now),
+            varies,
+        } => run(command, printed, *varies, director, now),
         Act::Run { command, .. } => Err(format!("{command}, which fails")),
-        Act::Wait | Act::Read => compare(&step.out, &[]),
-        Act::Set(settings) => settings
-            .iter()
-            .try_for_each(|(name, value)| director.set(name, value)),
+        Act::Wait => compare(&step.out, &[]),
+        Act::Read { varies: true, .. } => Ok(()),
+        Act::Read { path, read, .. } => match path.strip_prefix(SETTINGS) {
+            Some(name) => setting(read.as_deref(), director.get(name)),
+            None => Ok(()),
+        },
+        Act::Set { settings, refused } => settings.iter().try_for_each(|(name, value)| {
+            let set = director.set(name, value);
+            match (refused.get(name), set) {
+                (None, Ok(())) => Ok(()),
+                (Some(why), Err(mine)) if *why == mine => Ok(()),
+                (why, mine) => Err(format!("{name} = {value}: recorded {why:?}, got {mine:?}")),
+            }
+        }),
         Act::Other(op) => Err(format!("the step {op}")),
     }
 }
@@ -85,16 +96,39 @@ fn send(
         Verdict::Host if !frame.starts_with(&bytes) => {
             Err(format!("left to the host changed: {}", hexadecimal(&bytes)))
         }
-        Verdict::Host => Ok(host::receive(&director.network, port, &bytes)),
+        Verdict::Host => match host::unwrap(&director.tunnel_ends, &bytes) {
+            Some(inner) => send(director, now, port, &inner),
+            None => Ok(host::receive(&director.network, port, &bytes)),
+        },
     }
 }
 
-/// Runs a command and compares what it prints.
-fn run(line: &str, printed: &str, director: &mut Director<'_>, now: Instant) -> Result<(), String> {
-    match command::parse(line)? {
+/// Compares the value of a setting.
+fn setting(recorded: Option<&str>, mine: Option<String>) -> Result<(), String> {
+    let recorded = recorded.map(|line| line.trim_end_matches('\n'));
+    if recorded == mine.as_deref() {
+        return Ok(());
+    }
+    Err(format!("recorded {recorded:?}, but got {mine:?}"))
+}
+
+/// Runs a command and compares what it prints, unless that varies.
+fn run(
+    line: &str,
+    printed: &str,
+    varies: bool,
+    director: &mut Director<'_>,
+    now: Instant,
+) -> Result<(), String> {
+    let command = command::parse(line)?;
+    if varies && command.lists() {
+        return Ok(());
+    }
+    match command {
         Command::ListConnections => listing::connections(printed, director, now),
         Command::ListServices => listing::services(printed, director),
         Command::ListTemplates => listing::templates(printed, director),
+        Command::ListTunnels => listing::tunnels(printed, director),
         Command::ListTimeouts => listing::timeouts(printed, director),
         Command::ListTraffic => listing::traffic(printed, director),
         command => director.carry_out(command),
@@ -137,6 +171,8 @@ fn instant(seconds: f64) -> Instant {
     Instant::from_nanoseconds((seconds * 1e9) as u64)
 }
 
+/// Where the kernel keeps the values of settings.
+const SETTINGS: &str = "/proc/sys/net/ipv4/vs/";
 /// Seconds between the moments at which the kernel looks at timers that were set
 /// to about a minute.
 const ROUND: f64 = 5.12;

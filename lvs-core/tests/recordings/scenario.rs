@@ -43,11 +43,23 @@ pub(crate) enum Act {
         command: String,
         printed: String,
         status: i64,
+        /// It was not the same each time.
+        varies: bool,
     },
     /// A file of the kernel's was read.
-    Read,
+    Read {
+        path: String,
+        /// What was in it, unless there was no such file.
+        read: Option<String>,
+        /// It was not the same each time.
+        varies: bool,
+    },
     /// Settings get other values.
-    Set(BTreeMap<String, String>),
+    Set {
+        settings: BTreeMap<String, String>,
+        /// Those that were refused, with the kernel's words.
+        refused: BTreeMap<String, String>,
+    },
     /// Another kind of step, by its name.
     Other(String),
 }
@@ -58,8 +70,8 @@ impl fmt::Display for Act {
             Self::Send { note, .. } => write!(f, "send {note}"),
             Self::Wait => f.write_str("wait"),
             Self::Run { command, .. } => f.write_str(command),
-            Self::Read => f.write_str("read a file"),
-            Self::Set(settings) => write!(f, "set {settings:?}"),
+            Self::Read { path, .. } => write!(f, "read {path}"),
+            Self::Set { settings, .. } => write!(f, "set {settings:?}"),
             Self::Other(op) => f.write_str(op),
         }
     }
@@ -83,12 +95,24 @@ pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
     list(&recording).iter().map(scenario).collect()
 }
 
-fn scenario(value: &Value) -> Scenario {
+/// One scenario of a recording.
+pub(crate) fn scenario(value: &Value) -> Scenario {
+    let mut steps: Vec<Step> = list(&value["steps"]).iter().map(step).collect();
+    let random = value["random"].as_bool() == Some(true);
+    for step in &mut steps {
+        if random {
+            // Chance chose among real servers, which show by the last byte of the
+            // link address; what several boots chose alike, another may not.
+            for sent in &mut step.out {
+                sent.vary.push(5..=5);
+            }
+        }
+    }
     Scenario {
         name: text(&value["name"]),
         sysctls: settings(&value["sysctl"]),
         setup: list(&value["setup"]).iter().map(text).collect(),
-        steps: list(&value["steps"]).iter().map(step).collect(),
+        steps,
     }
 }
 
@@ -116,9 +140,17 @@ fn step(value: &Value) -> Step {
             command: text(&value["cmd"]),
             printed: text(&value["stdout"]),
             status: value["rc"].as_i64().unwrap(),
+            varies: !list(&value["varies"]).is_empty(),
         },
-        "cat" => Act::Read,
-        "sysctl" => Act::Set(settings(&value["set"])),
+        "cat" => Act::Read {
+            path: text(&value["path"]),
+            read: value["stdout"].as_str().map(str::to_string),
+            varies: !list(&value["varies"]).is_empty(),
+        },
+        "sysctl" => Act::Set {
+            settings: settings(&value["set"]),
+            refused: settings(&value["error"]),
+        },
         other => Act::Other(other.to_string()),
     };
     Step {

@@ -1,7 +1,7 @@
 //! Links (network interfaces), as plain data read from netlink messages.
 
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp};
 
 /// A network interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Link {
     pub loopback: bool,
     /// Index of the bridge or bond it is a port of.
     pub port_of: Option<u32>,
+    /// The kernel's number for the XDP program that is attached to it.
+    pub xdp_program: Option<u32>,
     /// How many receive queues it has.
     pub receive_queues: u32,
     /// How many transmit queues it has.
@@ -48,6 +50,7 @@ impl Link {
             asks_neighbours: !flags.intersects(LinkFlags::Noarp | LinkFlags::Loopback),
             loopback: flags.contains(LinkFlags::Loopback),
             port_of: None,
+            xdp_program: None,
             receive_queues: 1,
             transmit_queues: 1,
         };
@@ -57,6 +60,12 @@ impl Link {
                 LinkAttribute::Address(mac) => link.mac = mac[..].try_into().ok(),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
                 LinkAttribute::Controller(index) => link.port_of = Some(*index),
+                LinkAttribute::Xdp(xdp) => {
+                    link.xdp_program = xdp.iter().find_map(|part| match part {
+                        LinkXdp::ProgId(id) => Some(*id),
+                        _ => None,
+                    });
+                }
                 LinkAttribute::NumRxQueues(count) => link.receive_queues = *count,
                 LinkAttribute::NumTxQueues(count) => link.transmit_queues = *count,
                 _ => {}

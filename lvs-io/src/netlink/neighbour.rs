@@ -26,6 +26,9 @@ pub struct Neighbour {
     pub managed: bool,
     /// Whether a control plane entered it (`NTF_EXT_LEARNED`).
     pub learned: bool,
+    /// Who set it last, by the kernel's number (`RTPROT_*`); zero if nobody
+    /// said.
+    pub protocol: u8,
 }
 
 impl Neighbour {
@@ -40,6 +43,7 @@ impl Neighbour {
         let mut address = None;
         let mut mac = None;
         let mut managed = false;
+        let mut protocol = 0;
         for attribute in &message.attributes {
             match attribute {
                 NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => {
@@ -52,6 +56,7 @@ impl Neighbour {
                 NeighbourAttribute::ExtFlags(flags) => {
                     managed = flags.contains(NeighbourExtFlags::Managed);
                 }
+                NeighbourAttribute::Protocol(who) => protocol = u8::from(*who),
                 _ => {}
             }
         }
@@ -66,7 +71,13 @@ impl Neighbour {
             permanent: header.state == NeighbourState::Permanent,
             managed,
             learned: header.flags.contains(NeighbourFlags::ExtLearned),
+            protocol,
         })
+    }
+
+    /// Whether it is one that a [`Mirror`](super::Mirror) has the kernel manage.
+    pub(super) fn is_kept_warm(&self) -> bool {
+        self.managed && self.protocol == PROTOCOL
     }
 
     /// Whether it is more than a question without an answer. The kernel does
@@ -109,6 +120,15 @@ pub(super) fn managed(link: u32, address: IpAddr, learned: bool) -> NeighbourMes
     message
 }
 
+/// The same, with the mark by which whoever comes later knows it for ours.
+pub(super) fn kept_warm(link: u32, address: IpAddr, learned: bool) -> NeighbourMessage {
+    let mut message = managed(link, address, learned);
+    message
+        .attributes
+        .push(NeighbourAttribute::Protocol(PROTOCOL.into()));
+    message
+}
+
 /// The message that makes a managed neighbour an ordinary one again: a use
 /// without the managed flag clears the flag and leaves the state alone.
 ///
@@ -121,6 +141,11 @@ pub(super) fn used(link: u32, address: IpAddr, learned: bool) -> NeighbourMessag
     }
     message
 }
+
+/// The mark of neighbours kept warm: a number for user space that nobody has
+/// taken in `RTPROT_*` (linux/rtnetlink.h). The kernel keeps it (Linux 5.0) and
+/// asks nothing of it.
+const PROTOCOL: u8 = 0x6c;
 
 /// Whether the kernel itself would send to the MAC of an entry in this state
 /// (`NUD_VALID`). Stale is trusted: it is confirmed by using it.
@@ -186,6 +211,14 @@ mod tests {
         assert!(neighbour.managed && neighbour.learned);
         let neighbour = Neighbour::from_message(&used(4, address(), false)).unwrap();
         assert!(!neighbour.managed && !neighbour.learned);
+    }
+
+    #[test]
+    fn what_is_kept_warm_is_told_from_what_others_manage() {
+        let read = |message| Neighbour::from_message(&message).unwrap();
+        assert!(read(kept_warm(4, address(), false)).is_kept_warm());
+        assert!(!read(managed(4, address(), false)).is_kept_warm());
+        assert!(!read(used(4, address(), false)).is_kept_warm());
     }
 
     #[test]

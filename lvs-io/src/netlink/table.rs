@@ -55,11 +55,26 @@ impl RouteTable {
     /// then default; IPv6 searches local, then main. Routes for one type of
     /// service only are passed over, as are those whose every way is dead.
     pub(super) fn best(&self, to: IpAddr) -> Option<&Route> {
-        let (family, passes) = match to {
+        self.best_within(Prefix::host(to))
+    }
+
+    /// Every prefix that some route is to, and for each the route taken by
+    /// packets to those of its addresses that no longer prefix has: what
+    /// [`RouteTable::best`] finds, for all addresses at once.
+    pub(super) fn best_by_prefix(&self) -> impl Iterator<Item = (Prefix, Option<&Route>)> {
+        let prefixes = self.v4.by_prefix.keys().chain(self.v6.by_prefix.keys());
+        prefixes.map(|prefix| (*prefix, self.best_within(*prefix)))
+    }
+
+    /// The route of packets to `prefix`, longer prefixes aside.
+    fn best_within(&self, prefix: Prefix) -> Option<&Route> {
+        let (family, passes) = match prefix.address() {
             IpAddr::V4(_) => (&self.v4, V4_PASSES),
             IpAddr::V6(_) => (&self.v6, V6_PASSES),
         };
-        passes.iter().find_map(|tables| family.search(to, tables))
+        passes
+            .iter()
+            .find_map(|tables| family.search(prefix, tables))
     }
 
     /// All routes, in no order.
@@ -95,9 +110,9 @@ struct Family {
 }
 
 impl Family {
-    fn search(&self, to: IpAddr, tables: &[u32]) -> Option<&Route> {
-        for &length in self.lengths.keys().rev() {
-            let prefix = Prefix::new(masked(to, length), length).ok()?;
+    fn search(&self, to: Prefix, tables: &[u32]) -> Option<&Route> {
+        for &length in self.lengths.range(..=to.length()).map(|(l, _)| l).rev() {
+            let prefix = Prefix::new(masked(to.address(), length), length).ok()?;
             let routes = self.by_prefix.get(&prefix).into_iter().flatten();
             let found = routes
                 .filter(|route| route.service_type == 0 && tables.contains(&route.table))

@@ -80,6 +80,13 @@ impl View {
         self.routes.best(to)
     }
 
+    /// Every prefix that some route is to, and for each the route of packets
+    /// to those of its addresses that no longer prefix has; none where nothing
+    /// leads. It is the choice of [`View::route`], for all addresses at once.
+    pub fn best_routes(&self) -> impl Iterator<Item = (Prefix, Option<&Route>)> {
+        self.routes.best_by_prefix()
+    }
+
     /// The link with this index.
     pub fn link(&self, index: u32) -> Option<&Link> {
         self.links.get(&index)

@@ -29,6 +29,8 @@ pub(super) struct WarmSet {
     /// What the kernel can do; none until it was first asked.
     warmth: Option<Warmth>,
     check_due: bool,
+    /// Whether what a killed process left was looked for.
+    inherited: bool,
 }
 
 impl WarmSet {
@@ -43,6 +45,10 @@ impl Mirror {
     /// index and an address on it. Those kept so far and no longer named
     /// become ordinary neighbours again.
     ///
+    /// The first call also takes over what a process that was killed had kept:
+    /// its neighbours bear a mark, and would be probed for ever. Should another
+    /// process that lives keep some, it sets them up again at its next poll.
+    ///
     /// Entries made to stay are left alone, as are those someone else has the
     /// kernel manage. [`Mirror::poll`] sets up again what was lost to a link's
     /// fall or a flush.
@@ -56,6 +62,7 @@ impl Mirror {
     pub fn keep_warm(&mut self, neighbours: &[(u32, IpAddr)]) -> Result<Warmth, Error> {
         self.take_in()?;
         self.warm.wanted = neighbours.iter().copied().collect();
+        self.inherit();
         let released = self.release_unwanted();
         self.warm_all().and(released)?;
         Ok(self.warm.warmth.unwrap_or(Warmth::Managed))
@@ -68,6 +75,14 @@ impl Mirror {
             self.warm_all()
         } else {
             Ok(())
+        }
+    }
+
+    fn inherit(&mut self) {
+        if !std::mem::replace(&mut self.warm.inherited, true) {
+            let all = self.view.neighbours.iter();
+            let left = all.filter(|(_, neighbour)| neighbour.is_kept_warm());
+            self.warm.ours.extend(left.map(|(key, _)| *key));
         }
     }
 
@@ -101,7 +116,7 @@ impl Mirror {
         let asked = self.kernel.change(
             "keep warm",
             &format_args!("neighbour {} on link {}", key.1, key.0),
-            RouteNetlinkMessage::NewNeighbour(neighbour::managed(key.0, key.1, learned)),
+            RouteNetlinkMessage::NewNeighbour(neighbour::kept_warm(key.0, key.1, learned)),
             NLM_F_CREATE | NLM_F_REPLACE,
         );
         match asked {

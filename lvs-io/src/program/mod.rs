@@ -64,6 +64,8 @@ struct Attached {
     program: Program,
     /// The sockets by receive queue; none at tc.
     sockets: Option<Map>,
+    /// Its MAC.
+    own: Map,
 }
 
 /// The maps that the programs of all NICs have in common.
@@ -122,6 +124,17 @@ impl Steering {
         sockets
             .insert(&queue.to_ne_bytes(), &bpf::descriptor_value(socket))
             .map_err(|error| Error::refused(Step::SetSocket, error).on(&nic.name))
+    }
+
+    /// Takes `mac` for that of a NIC from now on: frames to another one, a
+    /// group's aside, pass. It is the one the NIC had, until this is called.
+    ///
+    /// *Errors*: [`Error::NoSuchNic`], [`Error::Refused`]; nothing has changed
+    /// then.
+    pub fn set_mac(&self, nic: usize, mac: [u8; 6]) -> Result<(), Error> {
+        let nic = self.nics.get(nic).ok_or(Error::NoSuchNic { nic })?;
+        let set = set_mac(&nic.own, mac);
+        set.map_err(|error| error.on(&nic.name))
     }
 
     /// Makes `steers` what is steered, on all NICs, in place of what was.
@@ -242,11 +255,14 @@ impl Attached {
             XdpMode::Tc => None,
             _ => Some(make_map(object, "xsks")?),
         };
+        let own = make_map(object, "own")?;
+        set_mac(&own, nic.mac)?;
         let words = object.program(section, |map| {
             Some(match map {
                 "rules" => shared.rules.as_raw_fd(),
                 "present" => shared.present.as_raw_fd(),
                 "reasons" => shared.reasons.as_raw_fd(),
+                "own" => own.as_raw_fd(),
                 "xsks" => sockets.as_ref()?.as_raw_fd(),
                 _ => return None,
             })
@@ -260,12 +276,18 @@ impl Attached {
             _link: link,
             program,
             sockets,
+            own,
         })
     }
 }
 
 fn make_map(object: &Object<'_>, name: &str) -> Result<Map, Error> {
     Map::create(name, object.map(name)?).map_err(|error| Error::refused(Step::MakeMap, error))
+}
+
+fn set_mac(own: &Map, mac: [u8; 6]) -> Result<(), Error> {
+    own.insert(&0_u32.to_ne_bytes(), &mac)
+        .map_err(|error| Error::refused(Step::WriteRules, error))
 }
 
 const XDP: ProgramKind = ProgramKind::XdpFrags;
@@ -287,7 +309,7 @@ mod tests {
     #[test]
     fn the_verifier_has_little_to_do() {
         let object = Object::parse(OBJECT).unwrap();
-        let made = ["rules", "present", "reasons", "xsks"].map(|name| {
+        let made = ["rules", "present", "reasons", "xsks", "own"].map(|name| {
             let map = Map::create(name, object.map(name).unwrap());
             (name, map)
         });

@@ -9,7 +9,7 @@ pub struct SteeringStats {
     pub service: u64,
     /// Steered: from a real server behind masquerading.
     pub real_server: u64,
-    /// Steered: a later fragment, to or from an address with rules.
+    /// Steered: a fragment, to or from an address with rules.
     pub fragment: u64,
     /// Steered: an ICMP error about a packet of a service.
     pub icmp_error: u64,
@@ -23,6 +23,8 @@ pub struct SteeringStats {
     pub other_protocol: u64,
     /// Passed: TCP, UDP or SCTP of the host's own.
     pub no_rule: u64,
+    /// Passed: to another MAC than the NIC's, as of a macvlan on it.
+    pub other_mac: u64,
 }
 
 impl SteeringStats {
@@ -33,11 +35,16 @@ impl SteeringStats {
 
     /// Frames left to the kernel's stack.
     pub fn passed(&self) -> u64 {
-        self.no_socket + self.not_ip + self.malformed + self.other_protocol + self.no_rule
+        self.no_socket
+            + self.not_ip
+            + self.malformed
+            + self.other_protocol
+            + self.no_rule
+            + self.other_mac
     }
 
     /// The counter of each `enum reason` of the program, in its order.
-    pub(crate) fn by_reason(&mut self) -> [&mut u64; 9] {
+    pub(crate) fn by_reason(&mut self) -> [&mut u64; 10] {
         [
             &mut self.service,
             &mut self.real_server,
@@ -48,6 +55,7 @@ impl SteeringStats {
             &mut self.malformed,
             &mut self.other_protocol,
             &mut self.no_rule,
+            &mut self.other_mac,
         ]
     }
 }

@@ -2,6 +2,7 @@
 
 mod memory;
 mod options;
+mod owner;
 mod packet;
 mod plan;
 mod xdp;
@@ -65,7 +66,9 @@ impl Queues {
     /// # Errors
     ///
     /// What could not be done, on which NIC and queue; for
-    /// [`WantedMode::Auto`], in every mode. Everything is as before then.
+    /// [`WantedMode::Auto`], in every mode, or that another program has the NIC
+    /// (XDP, AF_XDP), beside which a slower mode would direct the same packets
+    /// once more. Everything is as before then.
     pub fn open(options: &Options) -> Result<Self, Error> {
         let nics = options.nics()?;
         let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -125,11 +128,17 @@ impl Opening<'_> {
     fn fastest(&self) -> Result<Opened, Error> {
         let native = match self.xdp(XdpMode::Native, "") {
             Ok(opened) => return Ok(opened),
+            Err(error) if owner::is_taken(&error) => {
+                return Err(owner::refuse(self.nics, &error));
+            }
             Err(error) => error,
         };
         let because = format!("because of native XDP: {native}");
         let generic = match self.xdp(XdpMode::Generic, &because) {
             Ok(opened) => return Ok(opened),
+            Err(error) if owner::is_taken(&error) => {
+                return Err(owner::refuse(self.nics, &error));
+            }
             Err(error) => error,
         };
         let because = format!("{because}; of generic XDP: {generic}");

@@ -39,7 +39,8 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WantedMode {
     /// Native XDP, else generic XDP, else AF_PACKET: the first that all
-    /// interfaces can do. Each queue says why it was not an earlier one.
+    /// interfaces can do. Each queue says why it was not an earlier one. An
+    /// error if another program has an interface's XDP.
     #[default]
     Auto,
     /// Native XDP or an error.

@@ -17,10 +17,10 @@ impl Opening<'_> {
     /// and the queues say so.
     pub(super) fn packet(&self, because: &str) -> Result<Opened, Error> {
         let (steering, reason) = match Steering::attach(self.nics, XdpMode::Tc) {
-            Ok(steering) => (Some(steering), format!("AF_PACKET, {because}")),
+            Ok(steering) => (Some(steering), because.to_owned()),
             Err(error) => {
                 let both = "the kernel's stack sees the same frames";
-                (None, format!("AF_PACKET, {because}; {both}: {error}"))
+                (None, format!("{because}; {both}: {error}"))
             }
         };
         let memories: Result<Vec<Umem>, Error> = (0..self.lanes)

@@ -32,8 +32,9 @@ pub(super) fn lanes(
         )),
         Some(workers) if workers > most => {
             let advice = format!(
-                "it has {most}, and {workers} workers need one each; \
-                 type: ethtool -L {} combined {workers} (or rx {workers} tx {workers})",
+                "it has {most}, and {workers} workers need one each: ask for {most}, or leave \
+                 the number out, or give it more by ethtool -L {} combined {workers} \
+                 (or rx {workers} tx {workers})",
                 fewest.name
             );
             Err(Error::new("count its queues", io::Error::other(advice)).on(&fewest.name))
@@ -104,6 +105,7 @@ mod tests {
             error.to_string().contains("ethtool -L eth2 combined 3"),
             "{error}"
         );
+        assert!(error.to_string().contains("ask for 2, or leave"), "{error}");
     }
 
     #[test]

@@ -68,6 +68,19 @@ impl Ethtool {
         })
     }
 
+    /// Whether a NIC takes the VLAN tag off what it receives. EOPNOTSUPP if
+    /// its driver does not say.
+    pub(crate) fn takes_tags_off(&self, nic: &str) -> io::Result<bool> {
+        let answer = self.ask(
+            nic,
+            Value {
+                command: ETHTOOL_GFLAGS,
+                data: 0,
+            },
+        )?;
+        Ok(answer.data & ETH_FLAG_RXVLAN != 0)
+    }
+
     fn ask<T: Query>(&self, nic: &str, mut query: T) -> io::Result<T> {
         // SAFETY: a name and a union of plain data, for which zero is a value.
         let mut request: libc::ifreq = unsafe { mem::zeroed() };
@@ -133,8 +146,21 @@ struct ChannelInfo {
 // SAFETY: nine 32-bit numbers, of which the first is the command.
 unsafe impl Query for ChannelInfo {}
 
+/// `struct ethtool_value` of include/uapi/linux/ethtool.h.
+#[repr(C)]
+struct Value {
+    command: u32,
+    data: u32,
+}
+
+// SAFETY: two 32-bit numbers, of which the first is the command.
+unsafe impl Query for Value {}
+
 const ETHTOOL_GDRVINFO: u32 = 0x3;
+const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETHTOOL_GCHANNELS: u32 = 0x3c;
+/// `enum ethtool_flags`.
+const ETH_FLAG_RXVLAN: u32 = 1 << 8;
 
 #[cfg(test)]
 mod tests {
@@ -144,6 +170,7 @@ mod tests {
     fn structs_have_the_kernel_s_size() {
         assert_eq!(size_of::<DriverInfo>(), 196);
         assert_eq!(size_of::<ChannelInfo>(), 36);
+        assert_eq!(size_of::<Value>(), 8);
     }
 
     #[test]

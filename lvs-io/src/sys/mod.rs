@@ -5,4 +5,5 @@
 pub(crate) mod bpf;
 pub(crate) mod ethtool;
 pub(crate) mod packet;
+pub(crate) mod poll;
 pub(crate) mod tun;

@@ -192,7 +192,7 @@ fn capabilities(
     umem: &Umem,
 ) -> Capabilities {
     let (mode, mut reason) = match attachment {
-        Attachment::Generic(reason) => (Mode::XdpGeneric, format!("generic XDP, {reason}")),
+        Attachment::Generic(reason) => (Mode::XdpGeneric, reason.to_owned()),
         Attachment::Native if socket.is_zero_copy() => (
             Mode::XdpZeroCopy,
             "zero copy, as the driver confirmed".into(),
@@ -221,7 +221,9 @@ fn capabilities(
 fn copy_reason(socket: &Socket, share: Option<&XdpQueue>) -> String {
     let tried = share.map_or(socket, |first| &first.socket);
     match tried.zero_copy_refusal() {
-        Some(refusal) => format!("native XDP, copying because without could not {refusal}"),
+        Some(refusal) => {
+            format!("native XDP, copying: without copies the driver did not {refusal}")
+        }
         None => "native XDP, copying as asked".into(),
     }
 }

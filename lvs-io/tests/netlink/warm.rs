@@ -49,6 +49,29 @@ fn a_neighbour_kept_warm_is_learned_and_a_new_mac_is_seen() {
 }
 
 #[test]
+fn what_a_killed_process_kept_is_taken_over_and_what_others_manage_is_not() {
+    with_far(|network, _| {
+        let a = network.link("a").unwrap().index;
+        let mut killed = Mirror::open().unwrap();
+        killed
+            .keep_warm(&FAR.map(|text| (a, address(text))))
+            .unwrap();
+        std::mem::forget(killed);
+        network.manage_neighbour("a", address("10.0.0.3")).unwrap();
+        let mut next = Mirror::open().unwrap();
+        next.keep_warm(&[(a, address(FAR[0]))]).unwrap();
+        assert!(kernel_s(network, FAR[0]).unwrap().managed, "wanted still");
+        assert!(
+            !kernel_s(network, FAR[1]).unwrap().managed,
+            "wanted no more"
+        );
+        drop(next);
+        assert!(!kernel_s(network, FAR[0]).unwrap().managed, "taken over");
+        assert!(kernel_s(network, "10.0.0.3").unwrap().managed, "another's");
+    });
+}
+
+#[test]
 fn what_is_no_longer_wanted_becomes_ordinary() {
     with_far(|network, _| {
         let a = network.link("a").unwrap().index;

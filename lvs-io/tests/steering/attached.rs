@@ -48,6 +48,35 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 #[test]
+fn a_frame_for_another_mac_is_left_to_whoever_has_it() {
+    for mode in MODES {
+        in_namespace(|bed| {
+            if mode == XdpMode::Tc && !bed.can(mode) {
+                return;
+            }
+            let mut far = Wire::open(&bed.far);
+            let (steering, _near) = bed.steer(mode, &[dns()]);
+            let counted = || {
+                let stats = steering.stats().unwrap();
+                (stats.other_mac, stats.service)
+            };
+            let mut virtual_router = datagram(53);
+            virtual_router[..6].copy_from_slice(&[0, 0, 0x5e, 0, 1, 7]);
+            far.send(&virtual_router);
+            until("the router's frame passes", || counted() == (1, 0));
+            let mut group = datagram(53);
+            group[..6].copy_from_slice(&[0xff; 6]);
+            far.send(&group);
+            until("a group's is judged by its packet", || counted() == (1, 1));
+            steering.set_mac(0, [0, 0, 0x5e, 0, 1, 7]).unwrap();
+            far.send(&virtual_router);
+            far.send(&datagram(53));
+            until("the NIC has another MAC", || counted() == (2, 2));
+        });
+    }
+}
+
+#[test]
 fn the_service_is_taken_and_the_rest_left() {
     for mode in MODES {
         in_namespace(|bed| {

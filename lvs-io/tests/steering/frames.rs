@@ -8,6 +8,7 @@ pub(crate) const FAR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const IPIP: u8 = 4;
+pub(crate) const GRE: u8 = 47;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const IPV6: u8 = 41;
@@ -120,6 +121,19 @@ pub(crate) fn icmp(kind: u8, from: &str, to: &str, quoted: &[u8]) -> Vec<u8> {
     let message = [&[kind, 0, 0, 0, 0, 0, 5, 0xdc], quoted].concat();
     let protocol = if from.is_ipv4() { ICMP } else { ICMPV6 };
     ip(protocol, from, to.parse().unwrap(), &message)
+}
+
+/// An IP packet behind a GRE header, which has room for a checksum or none.
+pub(crate) fn gre(from: &str, to: &str, inner: &[u8], summed: bool) -> Vec<u8> {
+    let kind: [u8; 2] = if inner[0] >> 4 == 4 {
+        [0x08, 0x00]
+    } else {
+        [0x86, 0xdd]
+    };
+    let flags = [u8::from(summed) << 7, 0];
+    let sum: &[u8] = if summed { &[0; 4] } else { &[] };
+    let payload = [&flags, &kind, sum, inner].concat();
+    ip(GRE, from.parse().unwrap(), to.parse().unwrap(), &payload)
 }
 
 /// An IP packet in an IP packet.

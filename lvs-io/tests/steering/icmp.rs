@@ -36,6 +36,16 @@ fn icmp_errors_about_replies_to_clients() {
                 error(11, &fragment(&reply, 185, &[0; 8])),
                 ICMP_ERROR,
             ),
+            (
+                "about a first fragment",
+                error(11, &fragment(&reply, 0, &reply[20..])),
+                ICMP_ERROR,
+            ),
+            (
+                "about a first fragment of the host's SSH",
+                error(11, &fragment(&ssh, 0, &ssh[20..])),
+                NO_RULE,
+            ),
             ("tagged", tagged(0x8100, error(3, &reply)), ICMP_ERROR),
             ("about the host's SSH", error(3, &ssh), NO_RULE),
             (
@@ -85,6 +95,7 @@ fn icmp_errors_about_packets_to_real_servers() {
         let from_router = |tunnel: &[u8]| frame(icmp(3, "10.0.0.1", "10.0.0.254", tunnel));
         let from_router6 = |tunnel: &[u8]| frame(icmp(2, "fd00::1", "fd00::254", tunnel));
         let tunnel = |inner: &[u8]| tunnelled("10.0.0.254", "10.0.0.13", inner);
+        let gre = |inner: &[u8], summed| gre("10.0.0.254", "10.0.0.13", inner, summed);
         let tunnel6 = |inner: &[u8]| tunnelled("fd00::254", "fd00::13", inner);
         vec![
             (
@@ -126,6 +137,41 @@ fn icmp_errors_about_packets_to_real_servers() {
                 "about a tunnel, IPv4 in IPv6",
                 from_router6(&tunnel6(&of_service)),
                 ICMP_ERROR,
+            ),
+            (
+                "about a GRE tunnel",
+                from_router(&gre(&of_service, false)),
+                ICMP_ERROR,
+            ),
+            (
+                "about a GRE tunnel with checksums",
+                from_router(&gre(&of_service, true)),
+                ICMP_ERROR,
+            ),
+            (
+                "about a GRE tunnel, IPv6 in IPv4",
+                from_router(&gre(&of_service6, true)),
+                ICMP_ERROR,
+            ),
+            (
+                "about a GRE tunnel of the host's",
+                from_router(&gre(&of_host, false)),
+                NO_RULE,
+            ),
+            (
+                "about a GRE tunnel, quoted too short",
+                from_router(&gre(&of_service, true)[..40]),
+                MALFORMED,
+            ),
+            (
+                "about a GUE tunnel",
+                from_router(&packet(UDP, "10.0.0.254:40000", "10.0.0.14:6080")),
+                ICMP_ERROR,
+            ),
+            (
+                "about another port there",
+                from_router(&packet(UDP, "10.0.0.254:40000", "10.0.0.14:6081")),
+                NO_RULE,
             ),
             (
                 "about a tunnel of the host's",

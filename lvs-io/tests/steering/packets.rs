@@ -98,9 +98,9 @@ fn extension_headers() {
                 MALFORMED,
             ),
             (
-                "authentication header",
+                "authentication header, no key exchange served",
                 with(&[(51, short)]),
-                OTHER_PROTOCOL,
+                NO_RULE,
             ),
             (
                 "no next header",
@@ -158,6 +158,8 @@ fn fragments() {
         let ping = icmp(8, "198.51.100.7", "192.0.2.1", tail);
         let host = packet(TCP, "198.51.100.7:40000", "192.0.2.2:80");
         let reply = packet(TCP, "10.0.0.11:8080", "198.51.100.7:40000");
+        let syslog = packet(TCP, "10.0.0.11:601", "192.0.2.254:601");
+        let error = icmp(3, "198.51.100.7", "192.0.2.1", &reply);
         let no_service = packet(SCTP, "198.51.100.7:40000", "192.0.2.9:80");
         let v6 = |protocol, to: &str, offset: u16| {
             let [high, low] = (offset << 3 | 1).to_be_bytes();
@@ -167,16 +169,37 @@ fn fragments() {
         };
         let first6 = [0, 0, 0, 1, 0, 0, 0, 9];
         let tcp6 = packet(TCP, "[2001:db8:1::7]:40000", "[2001:db8::1]:80");
+        let ssh6 = packet(TCP, "[2001:db8:1::7]:40000", "[2001:db8::1]:22");
         vec![
             (
-                "first, with ports",
+                "first, with the service's ports",
                 frame(fragment(&tcp, 0, &tcp[20..])),
-                SERVICE,
+                FRAGMENTS,
             ),
             (
                 "first, of another port",
                 frame(fragment(&ssh, 0, &ssh[20..])),
+                FRAGMENTS,
+            ),
+            (
+                "first, of a ping",
+                frame(fragment(&ping, 0, &ping[20..])),
+                OTHER_PROTOCOL,
+            ),
+            (
+                "first, of an ICMP error",
+                frame(fragment(&error, 0, &error[20..])),
+                OTHER_PROTOCOL,
+            ),
+            (
+                "first, of the host",
+                frame(fragment(&host, 0, &host[20..])),
                 NO_RULE,
+            ),
+            (
+                "first, of a real server's own",
+                frame(fragment(&syslog, 0, &syslog[20..])),
+                FRAGMENTS,
             ),
             ("later", frame(fragment(&tcp, 185, tail)), FRAGMENTS),
             (
@@ -211,7 +234,12 @@ fn fragments() {
             (
                 "first, IPv6",
                 frame(extended(&tcp6, &[(FRAGMENT, &first6)])),
-                SERVICE,
+                FRAGMENTS,
+            ),
+            (
+                "first, IPv6, of another port",
+                frame(extended(&ssh6, &[(FRAGMENT, &first6)])),
+                FRAGMENTS,
             ),
             ("later, IPv6", v6(TCP, "2001:db8::1", 185), FRAGMENTS),
             (
@@ -222,7 +250,7 @@ fn fragments() {
             (
                 "later, IPv6, protocol in the first",
                 v6(60, "2001:db8::1", 185),
-                FRAGMENTS,
+                OTHER_PROTOCOL,
             ),
             (
                 "later, IPv6, of a ping",
@@ -316,6 +344,30 @@ fn headers_cut_short() {
             ("IPv4, a byte short", tcp[..33].to_vec(), MALFORMED),
             ("IPv6, none of it", tcp6[..14].to_vec(), MALFORMED),
             ("IPv6, a byte short", tcp6[..53].to_vec(), MALFORMED),
+        ]
+    });
+}
+
+#[test]
+fn ipsec_goes_by_its_key_exchange() {
+    judge(|| {
+        let v4 = |protocol, to: &str| {
+            let from = "198.51.100.7".parse().unwrap();
+            frame(ip(protocol, from, to.parse().unwrap(), &[7; 16]))
+        };
+        let v6 = |protocol, to: &str| {
+            let from = "2001:db8:1::7".parse().unwrap();
+            frame(ip(protocol, from, to.parse().unwrap(), &[7; 16]))
+        };
+        vec![
+            ("ESP", v4(50, "192.0.2.5"), SERVICE),
+            ("AH", v4(51, "192.0.2.5"), SERVICE),
+            (
+                "ESP, every UDP port served, IPv6",
+                v6(50, "2001:db8::9"),
+                SERVICE,
+            ),
+            ("ESP, no key exchange served", v4(50, "192.0.2.1"), NO_RULE),
         ]
     });
 }

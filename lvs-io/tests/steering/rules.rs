@@ -120,9 +120,10 @@ fn a_rule_holds_on_every_nic() {
             ..service([192, 0, 2, 1], Some(53))
         };
         steering.update(&[udp]).unwrap();
-        let frame = frame(packet(UDP, "198.51.100.7:40000", "192.0.2.1:53"));
-        for nic in 0..2 {
-            steering.trial(nic, &frame, 1).unwrap();
+        let mut frame = frame(packet(UDP, "198.51.100.7:40000", "192.0.2.1:53"));
+        for (number, nic) in nics.iter().enumerate() {
+            frame[..6].copy_from_slice(&nic.mac);
+            steering.trial(number, &frame, 1).unwrap();
         }
         assert!(matches!(
             steering.trial(2, &frame, 1),

@@ -17,6 +17,7 @@ fn rules() -> Vec<Steer> {
     vec![
         rule(TCP, "192.0.2.1", Some(80), Destination),
         rule(UDP, "192.0.2.1", Some(53), Destination),
+        rule(UDP, "192.0.2.5", Some(500), Destination),
         rule(SCTP, "192.0.2.1", Some(2905), Destination),
         rule(TCP, "2001:db8::1", Some(80), Destination),
         rule(UDP, "2001:db8::1", Some(443), Destination),
@@ -25,6 +26,7 @@ fn rules() -> Vec<Steer> {
         rule(TCP, "10.0.0.11", Some(8080), Source),
         rule(TCP, "fd00::11", Some(8080), Source),
         rule(UDP, "10.0.0.12", None, Source),
+        rule(UDP, "10.0.0.14", Some(6080), Source),
     ]
 }
 

@@ -1,12 +1,12 @@
 //! ICMP errors about a connection, from both sides, quoting what they like: to
 //! whom they may go, and what may be changed in them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use lvs_core::{DropReason, Port, Protocol, Verdict};
 
 use super::input::Input;
-use super::{WAYS, director, memory};
+use super::{GUE_PORT, WAYS, director, memory};
 use crate::common::bed::Bed;
 use crate::common::frame::Frame;
 use crate::common::packet::{Packet, icmp, tcp, udp};
@@ -56,7 +56,13 @@ fn any_error(input: &mut Input<'_>, w: Family, protocol: Protocol) -> Frame {
         about
     };
     let about = if input.once_in(4) {
-        about.in_tunnel(w.inside, w.real(11))
+        let (from, to) = (w.inside, w.real(11));
+        let gue = SocketAddr::new(from, 40_000);
+        match input.below(3) {
+            0 => about.in_tunnel(from, to),
+            1 => about.in_gre(from, to, input.once_in(2)),
+            _ => about.in_gue(gue, SocketAddr::new(to, GUE_PORT), false),
+        }
     } else {
         about
     };
@@ -120,7 +126,7 @@ fn check(bed: &mut Bed<'_>, w: Family, frame: &Frame) {
 
 fn quotes_tunnel(seen: &Seen) -> bool {
     let (_, _, quoted) = message(&seen.packet);
-    quoted[0] >> 4 == 4 && quoted[9] == 4
+    quoted[0] >> 4 == 4 && matches!(quoted[9], 4 | 17 | 47)
 }
 
 /// An error that is sent on says the same, to one who was party to the connection.

@@ -9,6 +9,7 @@ pub(crate) mod parse;
 pub(crate) mod rewrite;
 pub(crate) mod shard_ops;
 
+use lvs_core::config::GueChecksum;
 use lvs_core::{Config, ForwardingMethod, Limits, Line, Protocol, RealServer, Service, Tunnel};
 
 use crate::common::bed::{self, Bed};
@@ -26,12 +27,28 @@ const LIMITS: Limits = Limits {
 type Way = (ForwardingMethod, u16);
 
 /// Every way to a real server.
-const WAYS: [Way; 4] = [
+const WAYS: [Way; 8] = [
     (ForwardingMethod::Masquerade, 8080),
     (ForwardingMethod::Masquerade, 0),
     (ForwardingMethod::DirectRoute, 0),
     (ForwardingMethod::Tunnel(Tunnel::Ipip), 0),
+    (gue(GueChecksum::None), 0),
+    (gue(GueChecksum::Full), 0),
+    (gre(false), 0),
+    (gre(true), 0),
 ];
+
+/// Where GUE tunnels end.
+const GUE_PORT: u16 = 6080;
+
+const fn gue(checksum: GueChecksum) -> ForwardingMethod {
+    let port = GUE_PORT;
+    ForwardingMethod::Tunnel(Tunnel::Gue { port, checksum })
+}
+
+const fn gre(checksum: bool) -> ForwardingMethod {
+    ForwardingMethod::Tunnel(Tunnel::Gre { checksum })
+}
 
 /// A real server that is reached so.
 fn real_server(w: Family, number: u8, (method, port): Way) -> RealServer {

@@ -3,11 +3,12 @@
 
 use std::net::SocketAddr;
 
-use lvs_core::{ChecksumState, ForwardingMethod, Protocol, Verdict};
+use lvs_core::config::GueChecksum;
+use lvs_core::{ChecksumState, ForwardingMethod, Protocol, Tunnel, Verdict};
 
 use super::input::Input;
-use super::{WAYS, director, memory};
-use crate::common::bed::Bed;
+use super::{GUE_PORT, WAYS, director, memory};
+use crate::common::bed::Taken;
 use crate::common::frame::Frame;
 use crate::common::packet::{Checksum, Packet, tcp, udp};
 use crate::common::place::{
@@ -22,7 +23,9 @@ pub(crate) fn run(data: &[u8]) {
     let way = input.one_of(&WAYS);
     let (method, _) = way;
     let protocol = input.one_of(&[Protocol::Tcp, Protocol::Udp]);
-    let client = SocketAddr::new(w.client.ip(), input.word().max(21));
+    // What goes to the port of tunnels would be read as one.
+    let port = Some(input.word().max(21)).filter(|port| *port != GUE_PORT);
+    let client = SocketAddr::new(w.client.ip(), port.unwrap_or(21));
     let wiring = Wiring {
         outside_vlan: input.once_in(2).then_some(12),
         inside_vlan: input.once_in(2).then_some(34),
@@ -50,12 +53,16 @@ pub(crate) fn run(data: &[u8]) {
     let forwarded = request
         .packet(client, server, checksum)
         .ttl(request.ttl - 1);
+    let taken = request.frame(from_client(&request.packet(client, w.web, request.arrives)));
+    let got = bed.take(0, &tagged(taken.clone()));
     let forwarded = match method {
-        ForwardingMethod::Tunnel(_) => wrapped(&request, forwarded, w),
+        ForwardingMethod::Tunnel(tunnel) => {
+            let link = if wiring.inside_vlan.is_some() { 18 } else { 14 };
+            wrapped(&request, forwarded, w, tunnel, &got.bytes[link..])
+        }
         _ => forwarded,
     };
-    let taken = request.frame(from_client(&request.packet(client, w.web, request.arrives)));
-    expect(&mut bed, &tagged(taken), &tagged(to_server(11, &forwarded)));
+    expect(&got, &taken, &tagged(to_server(11, &forwarded)));
     if matches!(method, ForwardingMethod::Masquerade) {
         let reply = Words::read(&mut input, w, protocol);
         let taken = reply.frame(from_server(
@@ -65,23 +72,37 @@ pub(crate) fn run(data: &[u8]) {
         let sent = reply
             .packet(w.web, client, Checksum::Whole)
             .ttl(reply.ttl - 1);
-        expect(&mut bed, &tagged(taken), &tagged(to_client(&sent)));
+        let got = bed.take(0, &tagged(taken.clone()));
+        expect(&got, &taken, &tagged(to_client(&sent)));
     }
 }
 
-/// The packet in its tunnel; outer fields follow the inner ones.
-fn wrapped(words: &Words, inner: Packet, w: Family) -> Packet {
+/// The packet in its tunnel; outer fields follow the inner ones. The source
+/// port of UDP may be any, and is taken from what was `got`.
+fn wrapped(words: &Words, inner: Packet, w: Family, tunnel: Tunnel, got: &[u8]) -> Packet {
     let class = if words.class & 3 == 3 {
         words.class & !1
     } else {
         words.class
     };
-    let id = if words.may_be_fragmented { words.id } else { 0 };
-    inner.in_tunnel(w.inside, w.real(11)).class(class).id(id)
+    // The first that may be fragmented is number 1.
+    let id = u16::from(words.may_be_fragmented);
+    let (from, to) = (w.inside, w.real(11));
+    let outer = match tunnel {
+        Tunnel::Ipip => inner.in_tunnel(from, to),
+        Tunnel::Gre { checksum } => inner.in_gre(from, to, checksum),
+        Tunnel::Gue { port, checksum } => {
+            let at = w.header as usize;
+            let source = u16::from_be_bytes([got[at], got[at + 1]]);
+            assert!((32_768..=60_999).contains(&source), "{source}");
+            let (from, to) = (SocketAddr::new(from, source), SocketAddr::new(to, port));
+            inner.in_gue(from, to, checksum != GueChecksum::None)
+        }
+    };
+    outer.class(class).id(id)
 }
 
-fn expect(bed: &mut Bed<'_>, taken: &Frame, wanted: &Frame) {
-    let got = bed.take(0, taken);
+fn expect(got: &Taken, taken: &Frame, wanted: &Frame) {
     assert_eq!(got.verdict, Verdict::Transmit(wanted.port), "{taken:?}");
     assert_eq!(got.bytes, wanted.bytes(), "{taken:?}");
     let seen = read(&got.bytes).expect("every length and checksum right");

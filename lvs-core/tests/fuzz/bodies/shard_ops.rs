@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use lvs_core::packet::FlowKey;
 use lvs_core::{
-    Config, Connection, Limits, Protocol, RealServerId, Scheduler, Service, ShardId, Verdict,
+    Config, Connection, ForwardingMethod, Limits, Protocol, RealServerId, Scheduler, Service,
+    ShardId, Verdict,
 };
 
 use super::input::Input;
@@ -78,7 +79,15 @@ fn any_config(input: &mut Input<'_>) -> std::sync::Arc<Config> {
             let mut service = Service::new(protocol, w.web, scheduler);
             for number in 11..15 {
                 if !input.once_in(3) {
-                    let server = real_server(w, number, input.one_of(&WAYS));
+                    let way = input.one_of(&WAYS);
+                    let tunnel = matches!(way.0, ForwardingMethod::Tunnel(_));
+                    // Only a tunnel may lead to the other family.
+                    let other = if tunnel && input.once_in(3) {
+                        input.one_of(&FAMILIES)
+                    } else {
+                        w
+                    };
+                    let server = real_server(other, number, way);
                     service = service.real_server(server.weight(input.below(4) as u32));
                 }
             }

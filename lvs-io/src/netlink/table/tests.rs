@@ -122,6 +122,12 @@ fn finds_what_a_full_search_finds() {
             }
             let to = dice.address();
             assert_eq!(table.best(to), naive(&list, to), "seed {seed}: {to}");
+            let longest = table
+                .best_by_prefix()
+                .filter(|(prefix, _)| prefix.contains(to))
+                .max_by_key(|(prefix, _)| prefix.length());
+            let of_prefix = longest.and_then(|(_, route)| route);
+            assert_eq!(of_prefix, table.best(to), "seed {seed}: {to} by prefix");
         }
         let kept = list
             .iter()

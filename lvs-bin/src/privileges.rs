@@ -1,4 +1,4 @@
-//! Whether this process may build networks, and what to type if not.
+//! Whether this process may do what it is asked for, and what to type if not.
 
 use std::env;
 use std::fmt;
@@ -7,11 +7,21 @@ use std::io;
 
 use nix::unistd::geteuid;
 
-/// Privileges that a demo needs and this process lacks.
+/// What privileges are needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Directing on the NICs of this machine.
+    Directing,
+    /// Building networks, and directing in them.
+    Demo,
+}
+
+/// Privileges that some work needs and this process lacks.
 ///
 /// Displayed as what each is for, and what to type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lacking {
+    work: Work,
     capabilities: Vec<&'static Capability>,
     root: bool,
     program: String,
@@ -24,18 +34,35 @@ struct Capability {
     bit: u32,
     name: &'static str,
     purpose: &'static str,
+    need: Need,
 }
 
-/// Looks whether this process has all capabilities that a demo needs.
+/// What does without a capability.
+#[derive(Debug, PartialEq, Eq)]
+enum Need {
+    /// Nothing.
+    All,
+    /// A director, if only by AF_PACKET or little packet memory; it says so
+    /// itself.
+    Demo,
+    /// Every director: it has no networks to build.
+    BuildingOnly,
+}
+
+/// Looks whether this process has the capabilities without which `work` cannot
+/// be done.
 ///
-/// Errors: `Ok(Err(_))` names what is lacking; `Err` when `/proc` cannot tell.
-pub fn check_privileges() -> io::Result<Result<(), Lacking>> {
+/// # Errors
+///
+/// `Ok(Err(_))` names what is lacking; `Err` when `/proc` cannot tell.
+pub fn check_privileges(work: Work) -> io::Result<Result<(), Lacking>> {
     let status = fs::read_to_string("/proc/thread-self/status")?;
     let effective = effective(&status)
         .ok_or_else(|| io::Error::other("/proc/thread-self/status shows no CapEff"))?;
     let program = env::current_exe().map_or("lvs".into(), |path| path.display().to_string());
     let arguments: Vec<String> = env::args().skip(1).collect();
     Ok(lacking(
+        work,
         effective,
         geteuid().is_root(),
         program,
@@ -43,15 +70,24 @@ pub fn check_privileges() -> io::Result<Result<(), Lacking>> {
     ))
 }
 
-fn lacking(effective: u64, root: bool, program: String, arguments: String) -> Result<(), Lacking> {
+fn lacking(
+    work: Work,
+    effective: u64,
+    root: bool,
+    program: String,
+    arguments: String,
+) -> Result<(), Lacking> {
     let capabilities: Vec<_> = NEEDED
         .iter()
+        .filter(|capability| work == Work::Demo || capability.need != Need::BuildingOnly)
         .filter(|capability| effective & (1 << capability.bit) == 0)
         .collect();
-    if capabilities.is_empty() {
+    let is_vital = |capability: &&Capability| work == Work::Demo || capability.need == Need::All;
+    if !capabilities.iter().any(is_vital) {
         return Ok(());
     }
     Err(Lacking {
+        work,
         capabilities,
         root,
         program,
@@ -76,12 +112,25 @@ impl fmt::Display for Lacking {
             writeln!(f, "  {:14}  {}", capability.name, capability.purpose)?;
         }
         if self.root {
-            // Capabilities alone would not do: /proc/sys is read-only in there.
             writeln!(
                 f,
                 "It runs as root without them, as in a container. Start that with"
             )?;
-            return write!(f, "  docker run --privileged ...");
+            return match self.work {
+                // Capabilities alone would not do: /proc/sys is read-only in there.
+                Work::Demo => write!(f, "  docker run --privileged ..."),
+                Work::Directing => {
+                    write!(f, "  docker run --network host --device /dev/net/tun")?;
+                    for capability in &self.capabilities {
+                        write!(
+                            f,
+                            " --cap-add {}",
+                            capability.name.trim_start_matches("CAP_")
+                        )?;
+                    }
+                    write!(f, " ...")
+                }
+            };
         }
         writeln!(f, "Type")?;
         write!(f, "  sudo {} {}", self.program, self.arguments)
@@ -94,26 +143,31 @@ const NEEDED: [Capability; 5] = [
         bit: 21,
         name: "CAP_SYS_ADMIN",
         purpose: "to make network namespaces and enter them",
+        need: Need::BuildingOnly,
     },
     Capability {
         bit: 12,
         name: "CAP_NET_ADMIN",
-        purpose: "to connect them, and to attach the steering program",
+        purpose: "to attach the steering program, and to set up links",
+        need: Need::All,
     },
     Capability {
         bit: 13,
         name: "CAP_NET_RAW",
         purpose: "to open AF_XDP, AF_PACKET and raw IP sockets",
+        need: Need::All,
     },
     Capability {
         bit: 39,
         name: "CAP_BPF",
         purpose: "to load the steering program",
+        need: Need::Demo,
     },
     Capability {
         bit: 14,
         name: "CAP_IPC_LOCK",
         purpose: "to keep packet memory in place, beyond the usual limit",
+        need: Need::Demo,
     },
 ];
 
@@ -124,14 +178,37 @@ mod tests {
     const ALL: u64 = 1 << 21 | 1 << 12 | 1 << 13 | 1 << 39 | 1 << 14;
 
     fn told(effective: u64, root: bool) -> String {
-        lacking(effective, root, "./lvs".into(), "demo dr".into())
+        lacking(
+            Work::Demo,
+            effective,
+            root,
+            "./lvs".into(),
+            "demo dr".into(),
+        )
+        .unwrap_err()
+        .to_string()
+    }
+
+    #[test]
+    fn a_director_needs_less_than_a_demo_and_is_told_all_of_it() {
+        let may =
+            |effective, root| lacking(Work::Directing, effective, root, "lvs".into(), "run".into());
+        assert_eq!(may(1 << 12 | 1 << 13, false), Ok(()), "AF_PACKET goes");
+        let told = may(0, false).unwrap_err().to_string();
+        for name in ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_IPC_LOCK"] {
+            assert!(told.contains(name), "{told}");
+        }
+        assert!(!told.contains("CAP_SYS_ADMIN"), "{told}");
+        assert!(told.ends_with("sudo lvs run"), "{told}");
+        let told = may(1 << 12 | 1 << 39 | 1 << 14, true)
             .unwrap_err()
-            .to_string()
+            .to_string();
+        assert!(told.contains("--cap-add NET_RAW ..."), "{told}");
     }
 
     #[test]
     fn nothing_is_lacking_where_all_is_there() {
-        assert_eq!(lacking(ALL, true, "".into(), "".into()), Ok(()));
+        assert_eq!(lacking(Work::Demo, ALL, true, "".into(), "".into()), Ok(()));
     }
 
     #[test]

@@ -1,0 +1,14 @@
+//! The director's side of what an operator does while it runs: operations on
+//! its configuration with the kernel's errors, and the counters as they are
+//! shown.
+//!
+//! Nothing here knows of words, sockets, packets or clocks: operations and
+//! numbers come in, a [`Draft`](lvs_core::Draft) and numbers go out.
+
+mod daemons;
+mod estimator;
+mod table;
+
+pub use daemons::Daemons;
+pub use estimator::{Estimator, PERIOD};
+pub use table::Table;

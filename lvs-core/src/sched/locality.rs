@@ -1,0 +1,98 @@
+//! What `lblc` and `lblcr` have in common.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::config::RealServerId;
+
+use super::cache::{WORDS, WORDS_WITH_SETS};
+use super::memory::{Memory, Row};
+use super::roster::Member;
+use super::{Counts, Roster};
+
+/// What a roster holds for a scheduler that remembers destinations.
+#[derive(Clone, Debug)]
+pub(super) struct Localities {
+    memory: Arc<Memory>,
+    /// Places on the roster, in the order of the real servers' numbers.
+    places: Box<[u32]>,
+    /// How long an unused destination is remembered.
+    pub(super) expiration: Duration,
+}
+
+impl Localities {
+    /// With the memory of `previous`, or else new memory, which has room for
+    /// sets of real servers if asked for.
+    ///
+    /// *Cost:* for the control side; n log n, and a megabyte of memory a shard
+    /// the first time.
+    pub(super) fn of(
+        previous: Option<&Self>,
+        members: &[Member],
+        expiration: Duration,
+        shards: usize,
+        with_sets: bool,
+    ) -> Self {
+        let words = if with_sets { WORDS_WITH_SETS } else { WORDS };
+        let memory = previous.map_or_else(
+            || Arc::new(Memory::new(shards, words)),
+            |previous| previous.memory.clone(),
+        );
+        let mut places: Box<[u32]> = (0..).take(members.len()).collect();
+        places.sort_unstable_by_key(|place| members.get(*place as usize).map(|m| m.id));
+        Self {
+            memory,
+            places,
+            expiration,
+        }
+    }
+
+    /// The memory of one shard.
+    pub(super) fn row(&self, shard: usize) -> Row<'_> {
+        self.memory.row(shard)
+    }
+
+    /// Whether what `other` remembers is remembered here.
+    pub(super) fn goes_on_from(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.memory, &other.memory)
+    }
+
+    /// The real server of this number, if it is on the list these were made of.
+    pub(super) fn member<'r>(&self, members: &'r [Member], number: u32) -> Option<&'r Member> {
+        let at = |place: &u32| members.get(*place as usize);
+        let number = RealServerId(number);
+        let found = self
+            .places
+            .binary_search_by(|place| at(place).map(|m| m.id).cmp(&Some(number)));
+        at(self.places.get(found.ok()?)?)
+    }
+}
+
+/// Whether a real server has more active connections than its weight while
+/// another has fewer than half as many: then it is left although it is known.
+///
+/// *Cost:* one load, and only past the weight those of all.
+pub(super) fn is_burdened<C: Counts>(roster: &Roster, member: &Member, counts: &C) -> bool {
+    let active = |member: &Member| u64::from(counts.load(member.id).active);
+    active(member) > u64::from(member.weight)
+        && roster
+            .members()
+            .iter()
+            .any(|other| active(other) * 2 < u64::from(other.weight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::roster::tests::servers;
+    use super::*;
+
+    #[test]
+    fn members_are_found_by_number() {
+        let members = servers(&[(30, 1), (10, 2), (20, 3)]);
+        let localities = Localities::of(None, &members, Duration::ZERO, 1, false);
+        let weight = |number| localities.member(&members, number).map(|m| m.weight);
+        assert_eq!([30, 10, 20].map(weight), [Some(1), Some(2), Some(3)]);
+        assert_eq!([0, 15, 31].map(weight), [None; 3]);
+    }
+}
