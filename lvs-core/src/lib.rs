@@ -39,10 +39,14 @@
 extern crate alloc;
 
 mod chance;
+mod classify;
 pub mod config;
 pub mod conn;
+mod end_table;
+mod ends;
 mod forward;
 mod loads;
+mod lookup;
 mod memory;
 pub mod network;
 pub mod packet;

@@ -20,6 +20,8 @@ use crate::sched::{Counts, Load};
 #[derive(Debug)]
 pub struct Loads {
     rows: Vec<AtomicU64>,
+    /// Templates that name each real server, in rows alike.
+    templates: Vec<AtomicU64>,
     limits: Vec<Limit>,
     /// Of one row, in numbers; a multiple of a cache line, so that two shards
     /// never write to the same one.
@@ -31,10 +33,11 @@ impl Loads {
     #[must_use]
     pub fn new(shards: usize, real_servers: usize) -> Arc<Self> {
         let width = (real_servers + LINE).next_multiple_of(LINE);
-        let rows = (0..width * shards).map(|_| AtomicU64::new(0)).collect();
+        let zeroes = || (0..width * shards).map(|_| AtomicU64::new(0)).collect();
         let limits = (0..real_servers).map(|_| Limit::default()).collect();
         Arc::new(Self {
-            rows,
+            rows: zeroes(),
+            templates: zeroes(),
             limits,
             width,
         })
@@ -68,6 +71,35 @@ impl Loads {
     pub fn connections(&self, id: RealServerId) -> (u32, u32) {
         let load = self.of(id);
         (load.active, load.inactive)
+    }
+
+    /// Templates that keep clients to a real server, over all shards.
+    #[must_use]
+    pub fn templates(&self, id: RealServerId) -> u32 {
+        let (mut place, mut sum) = (id.index(), 0u32);
+        if place >= self.width {
+            return 0;
+        }
+        while let Some(cell) = self.templates.get(place) {
+            sum = sum.wrapping_add(cell.load(Ordering::Relaxed) as u32);
+            place += self.width;
+        }
+        sum
+    }
+
+    /// Whether neither connections nor templates name a real server.
+    #[must_use]
+    pub fn is_idle(&self, id: RealServerId) -> bool {
+        self.connections(id) == (0, 0) && self.templates(id) == 0
+    }
+
+    /// Adds to one shard's count of templates, which no threshold limits. Only
+    /// that shard may call it.
+    pub(crate) fn add_template(&self, shard: usize, id: RealServerId, count: i32) {
+        if let Some(cell) = self.place(shard, id).and_then(|at| self.templates.get(at)) {
+            let sum = (cell.load(Ordering::Relaxed) as u32).wrapping_add_signed(count);
+            cell.store(u64::from(sum), Ordering::Relaxed);
+        }
     }
 
     /// Counts a connection that has begun, inactive. Only its shard may call it.
@@ -113,11 +145,11 @@ impl Loads {
     }
 
     fn cell(&self, shard: usize, id: RealServerId) -> Option<&AtomicU64> {
-        if id.index() < self.width {
-            self.rows.get(shard * self.width + id.index())
-        } else {
-            None
-        }
+        self.rows.get(self.place(shard, id)?)
+    }
+
+    fn place(&self, shard: usize, id: RealServerId) -> Option<usize> {
+        (id.index() < self.width).then_some(shard * self.width + id.index())
     }
 }
 
@@ -202,6 +234,11 @@ mod tests {
         loads.add(2, id, -1, 1);
         assert_eq!(loads.connections(id), (2, 7));
         assert_eq!(loads.connections(RealServerId(8)), (0, 0));
+        loads.add_template(0, id, 2);
+        loads.add_template(2, id, -1);
+        assert_eq!((loads.templates(id), loads.connections(id)), (1, (2, 7)));
+        loads.add_template(1, RealServerId(4), 1);
+        assert!(!loads.is_idle(RealServerId(4)) && loads.is_idle(RealServerId(5)));
         assert_eq!(
             loads.connections(RealServerId(4000)),
             (0, 0),

@@ -4,15 +4,22 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
+use core::num::NonZeroU32;
 
-use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey, Setting, Settings};
+use crate::config::{
+    Config, ForwardingMethod, Persistence, RealServerId, ServiceKey, Setting, Settings, Weight,
+};
 use crate::conn::Lifetimes;
+use crate::end_table::EndTable;
+use crate::ends::Ends;
 use crate::loads::Loads;
+use crate::lookup::Lookup;
 use crate::memory::{self, Memory};
 use crate::network::{Network, Resolution};
-use crate::packet::{Addresses, FlowKey, Seed, flow::hash_end};
+use crate::packet::{Addresses, FlowKey, Seed};
 use crate::paths::PathMtus;
 use crate::sched::Roster;
+use crate::steer::Owner;
 
 /// A NIC, by its place in the list the director was started with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,12 +61,12 @@ pub struct Snapshot {
     pub(crate) services: Vec<PlannedService>,
     /// By [`RealServerId`]; `None` where the number is free or retired.
     pub(crate) real_servers: Vec<Option<PlannedRealServer>>,
-    pub(crate) by_address: EndTable,
+    pub(crate) lookup: Lookup,
+    /// How the shards are found that may have connections of services on marks.
+    pub(crate) mark_owners: Vec<Owner>,
     /// Masqueraded real servers, by the source of their replies; those too that
     /// were masqueraded once and may hold connections from that time.
-    pub(crate) masqueraded: EndTable,
-    /// Address and protocol of every masqueraded real server, sorted.
-    pub(crate) masqueraded_addresses: Vec<(IpAddr, u8)>,
+    pub(crate) masqueraded: Ends,
     /// Tunnels, by their protocol, the real server they lead to, and their port.
     pub(crate) tunnels: EndTable,
     /// Every VIP with each protocol served there, sorted.
@@ -75,9 +82,15 @@ pub struct Snapshot {
 pub(crate) struct PlannedService {
     pub(crate) key: ServiceKey,
     pub(crate) roster: Roster,
-    /// Whether any of its connections may be masqueraded, so that they live where
-    /// the client's hash says.
-    pub(crate) masquerades: bool,
+    /// How the shard is found that begins its connections; `None` for the one
+    /// whose queue receives them.
+    pub(crate) owner: Option<Owner>,
+    /// How the shards are found that may have connections of it, its present
+    /// owner first.
+    pub(crate) owners: Vec<Owner>,
+    pub(crate) persistence: Option<Persistence>,
+    /// Whether its UDP packets are scheduled each by itself.
+    pub(crate) one_packet: bool,
     /// The director's settings, with the service's own in their place.
     pub(crate) settings: Settings,
     /// The number that stays with the service over generations.
@@ -91,6 +104,7 @@ pub(crate) struct PlannedRealServer {
     pub(crate) port: u16,
     pub(crate) forwarding: ForwardingMethod,
     pub(crate) way: Resolution,
+    pub(crate) weight: Weight,
     /// Its service's place in the configuration.
     pub(crate) service: u32,
     /// The generation that gave it its number.
@@ -150,10 +164,10 @@ impl Snapshot {
 
     /// Protocol, address and port of each masqueraded real server: the source of
     /// its replies. Those too that were masqueraded, or configured, only once,
-    /// while connections of that time may be left.
+    /// while connections of that time may be left. Protocol 0 is any, of a
+    /// service on a mark, and port 0 every port.
     pub fn masqueraded_ends(&self) -> impl Iterator<Item = (u8, IpAddr, u16)> {
-        let ends = self.masqueraded.slots.iter().flatten();
-        ends.map(|(protocol, address, port, _)| (*protocol, *address, *port))
+        self.masqueraded.iter()
     }
 
     /// Whether there is any service of this family. Without one the director
@@ -166,11 +180,13 @@ impl Snapshot {
         }
     }
 
-    /// The service a packet is addressed to, by its place.
-    pub(crate) fn service(&self, flow: &FlowKey) -> Option<(usize, &PlannedService)> {
-        let (address, port) = flow.destination();
-        let index = self.by_address.get(flow.protocol, address, port)? as usize;
-        Some((index, self.services.get(index)?))
+    /// The service a packet with this mark is addressed to.
+    pub(crate) fn service(
+        &self,
+        flow: &FlowKey,
+        mark: Option<NonZeroU32>,
+    ) -> Option<&PlannedService> {
+        self.services.get(self.lookup.service(flow, mark)? as usize)
     }
 
     /// A setting's value as the kernel shows it: that of an automatic defence
@@ -194,20 +210,14 @@ impl Snapshot {
         service.map_or(self.config.settings(), |service| &service.settings)
     }
 
-    /// Whether a real server has weight 0. *Cost:* linear in those of its service.
-    pub(crate) fn is_quiescent(&self, id: RealServerId, planned: &PlannedRealServer) -> bool {
-        let service = self.services.get(planned.service as usize);
-        service.is_some_and(|service| service.roster.is_quiescent(id))
-    }
-
     pub(crate) fn real_server(&self, id: RealServerId) -> Option<&PlannedRealServer> {
         self.real_servers.get(id.index())?.as_ref()
     }
 
-    /// Whether this comes from a masqueraded real server's service port.
-    pub(crate) fn is_masqueraded_reply(&self, flow: &FlowKey) -> bool {
-        let (address, port) = flow.source();
-        self.masqueraded.get(flow.protocol, address, port).is_some()
+    /// How the owners of its connections are found, if this comes from a
+    /// masqueraded real server's service port.
+    pub(crate) fn masqueraded_reply(&self, flow: &FlowKey) -> Option<&[Owner]> {
+        self.masqueraded.owners(flow)
     }
 
     /// A real server to which a tunnel leads by this protocol and port.
@@ -240,73 +250,18 @@ impl Snapshot {
             .is_ok()
     }
 
+    /// The same where services on marks are, whose addresses are not known.
+    pub(crate) fn may_be_vip(&self, address: IpAddr) -> bool {
+        self.lookup.has_marks() || self.is_vip(address)
+    }
+
     /// Whether a packet whose ports are not known may be one to a service or a
     /// masqueraded real server's reply.
     pub(crate) fn may_be_of_a_service(&self, flow: &FlowKey) -> bool {
-        let has =
-            |ends: &[(IpAddr, u8)], address| ends.binary_search(&(address, flow.protocol)).is_ok();
-        has(&self.vips, flow.addresses.destination())
-            || has(&self.masqueraded_addresses, flow.addresses.source())
-    }
-}
-
-/// Numbers by protocol, address and port: open addressing, never changed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EndTable {
-    slots: Vec<Option<(u8, IpAddr, u16, u32)>>,
-    seed: Option<Seed>,
-}
-
-impl EndTable {
-    pub(crate) fn new(entries: &[(u8, IpAddr, u16, u32)], seed: Seed) -> Self {
-        if entries.is_empty() {
-            return Self::default();
-        }
-        // At most half full, so that a probe ends soon and always.
-        let mut slots = alloc::vec![None; (entries.len() * 2).next_power_of_two()];
-        let mask = slots.len() - 1;
-        for entry in entries {
-            let mut at = hash_end(entry.1, entry.2, seed) as usize & mask;
-            while slots[at].is_some() {
-                at = (at + 1) & mask;
-            }
-            slots[at] = Some(*entry);
-        }
-        Self {
-            slots,
-            seed: Some(seed),
-        }
-    }
-
-    pub(crate) fn get(&self, protocol: u8, address: IpAddr, port: u16) -> Option<u32> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = hash_end(address, port, self.seed?) as usize & mask;
-        while let Some((p, a, o, value)) = self.slots.get(at)? {
-            if (*p, *a, *o) == (protocol, address, port) {
-                return Some(*value);
-            }
-            at = (at + 1) & mask;
-        }
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_finds_exactly_what_it_was_given() {
-        let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
-        let entries: Vec<_> = (0..100u8)
-            .map(|n| (6, ip(n), 80 + u16::from(n % 3), u32::from(n)))
-            .collect();
-        let table = EndTable::new(&entries, Seed::new(1));
-        for (protocol, address, port, value) in &entries {
-            assert_eq!(table.get(*protocol, *address, *port), Some(*value));
-            assert_eq!(table.get(17, *address, *port), None);
-            assert_eq!(table.get(*protocol, *address, port + 100), None);
-        }
-        assert_eq!(EndTable::default().get(6, ip(1), 80), None);
+        let end = (flow.addresses.destination(), flow.protocol);
+        self.vips.binary_search(&end).is_ok()
+            || self
+                .masqueraded
+                .has_address_of(flow.addresses.source(), flow.protocol)
     }
 }

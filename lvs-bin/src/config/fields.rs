@@ -231,6 +231,56 @@ impl<'t> Fields<'t> {
         })
     }
 
+    /// The whole number in the field `name`, which may be negative.
+    pub(super) fn signed(
+        &self,
+        name: &str,
+        range: RangeInclusive<i32>,
+        help: &str,
+        reading: &mut Reading<'_>,
+    ) -> Option<Given<i32>> {
+        let value = self.get(name)?;
+        let number = value
+            .get_ref()
+            .as_integer()
+            .and_then(|digits| i128::from_str_radix(digits.as_str(), digits.radix()).ok())
+            .and_then(|number| i32::try_from(number).ok())
+            .filter(|number| range.contains(number));
+        if number.is_none() {
+            let what = format!(
+                "{name} is {}, but must be a whole number from {} to {}",
+                reading.written(&value.span()),
+                range.start(),
+                range.end()
+            );
+            reading.fault(value.span(), self.place(name), what, help);
+        }
+        number.map(|number| Given {
+            value: number,
+            span: value.span(),
+        })
+    }
+
+    /// Whether the switch in the field `name` is on.
+    pub(super) fn switch(&self, name: &str, reading: &mut Reading<'_>) -> Option<bool> {
+        let value = self.get(name)?;
+        let on = value.get_ref().as_bool();
+        if on.is_none() {
+            let what = format!(
+                "{name} is {}, but must be true or false",
+                reading.written(&value.span())
+            );
+            let help = format!("write {name} = true, without quotes");
+            reading.fault(value.span(), self.place(name), what, help);
+        }
+        on
+    }
+
+    /// Whether the field `name` is given.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// The choice that the field `name` makes among `choices`.
     pub(super) fn choice<T: Copy>(
         &self,

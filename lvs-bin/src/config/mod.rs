@@ -7,6 +7,8 @@
 mod director;
 mod fault;
 mod fields;
+mod marks;
+mod options;
 mod service;
 mod tunnel;
 
@@ -77,13 +79,22 @@ impl Settings {
 
     /// `None` only with a fault noted.
     fn of<'t>(table: &'t DeTable<'t>, reading: &mut Reading<'t>) -> Option<Self> {
-        let fields = Fields::of_file(table, &["director", "timeouts", "service"], reading);
+        let fields = Fields::of_file(
+            table,
+            &["director", "timeouts", "settings", "mark", "service"],
+            reading,
+        );
         let director = director::settings(&fields, reading);
         let timeouts = director::timeouts(&fields, reading);
+        let settings = options::settings(&fields, reading);
+        let interfaces = director.as_ref().map_or(&[][..], |it| &it.interfaces);
+        let classifier = marks::classifier(&fields, interfaces, reading);
         let (services, names) = service::services(&fields, reading);
         let draft = Draft {
             services,
             timeouts,
+            settings,
+            classifier,
             ..Draft::default()
         };
         let config = match Config::checked(draft) {

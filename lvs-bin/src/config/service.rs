@@ -4,16 +4,17 @@
 //! piece is shown to it alone, so that each fault has its place in the file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::{Range, RangeInclusive};
 
 use lvs_core::config::{
-    Config, ConfigError, ForwardingMethod, Protocol, RealServer, Scheduler, Service, ServiceKey,
-    Weight,
+    Config, ConfigError, Family, ForwardingMethod, Protocol, RealServer, Scheduler, Service,
+    ServiceKey, Weight,
 };
 
 use super::fields::{Fields, Given, Reading};
-use super::tunnel;
+use super::{options, tunnel};
 
 /// Reads every `[[service]]`. Those with faults are left out.
 pub(super) fn services<'t>(
@@ -23,7 +24,8 @@ pub(super) fn services<'t>(
     let mut services = Vec::new();
     let mut names = BTreeMap::new();
     let mut places: HashMap<ServiceKey, Range<usize>> = HashMap::new();
-    for fields in file.tables("service", &SERVICE_FIELDS, reading) {
+    let known = [&OWN_FIELDS[..], &options::FIELDS].concat();
+    for fields in file.tables("service", &known, reading) {
         let name = fields.string("name", reading);
         let Some((service, span)) = service(&fields, reading) else {
             continue;
@@ -32,7 +34,7 @@ pub(super) fn services<'t>(
         if let Some(first) = places.get(&key) {
             let what = ConfigError::DuplicateService(key).to_string();
             let help = format!("the first is in line {}", reading.line(first));
-            reading.fault(span, fields.place("address"), what, help);
+            reading.fault(span, fields.place(field_of(&key)), what, help);
             continue;
         }
         places.insert(key, span);
@@ -46,12 +48,11 @@ pub(super) fn services<'t>(
 
 /// The service of one table, and the place of its address.
 fn service<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<(Service, Range<usize>)> {
-    let help = "say what it serves, as in address = \"192.0.2.10:80\"";
-    fields.require("address", help, reading);
-    let help = "say which, as in protocol = \"tcp\"";
-    fields.require("protocol", help, reading);
-    let address = virtual_address(fields, reading);
-    let protocol = fields.choice("protocol", &PROTOCOLS, reading);
+    let identity = if fields.has("mark") {
+        mark(fields, reading)
+    } else {
+        address(fields, reading)
+    };
     let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
     let scheduler = fields.choice("scheduler", &schedulers, reading);
     // Faults of the real servers are told even if the service has its own.
@@ -60,20 +61,71 @@ fn service<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<(Servic
         .into_iter()
         .filter_map(|table| real_server(table, reading))
         .collect();
-    let vip = address.as_ref().map(|address| address.value);
-    let key = protocol
-        .zip(vip)
-        .map(|(protocol, vip)| Service::new(protocol, vip, Scheduler::default()).key());
-    refuse_twice(&mut real_servers, key, vip, reading);
-    let (address, protocol) = (address?, protocol?);
-    let bare = Service::new(protocol, address.value, scheduler.unwrap_or_default());
+    let key = identity.as_ref().map(|identity| identity.value);
+    refuse_twice(&mut real_servers, key, reading);
+    let Given { value: key, span } = identity?;
+    let mut bare = Service::keyed(key, scheduler.unwrap_or_default());
+    options::read(&mut bare, fields, reading);
     if let Err(error) = Config::new([bare.clone()]) {
-        let place = fields.place("address");
-        let help = help_for(&error, address.value.ip());
-        reading.fault(address.span, place, error.to_string(), help);
+        let place = fields.place(field_of(&key));
+        reading.fault(
+            span,
+            place,
+            error.to_string(),
+            help_for(&error, key.family()),
+        );
         return None;
     }
-    Some((with_real_servers(bare, real_servers, reading), address.span))
+    Some((with_real_servers(bare, real_servers, reading), span))
+}
+
+/// What a service on an address is identified by, and the place of the address.
+fn address<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<ServiceKey>> {
+    let help = "say what it serves, as in address = \"192.0.2.10:80\" or mark = 1";
+    fields.require("address", help, reading);
+    let help = "say which, as in protocol = \"tcp\"";
+    fields.require("protocol", help, reading);
+    let address = virtual_address(fields, reading);
+    let protocol = fields.choice("protocol", &PROTOCOLS, reading)?;
+    let Given {
+        value: address,
+        span,
+    } = address?;
+    Some(Given {
+        value: ServiceKey::Address { protocol, address },
+        span,
+    })
+}
+
+/// What a service on a firewall mark is identified by, and the place of the mark.
+fn mark<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<ServiceKey>> {
+    for name in ["address", "protocol"] {
+        if fields.has(name) {
+            let what = format!("{name} is given, but the mark alone says what is served");
+            let help = "remove it; rules [[mark]] say which packets carry the mark";
+            reading.fault(fields.span(), fields.place(name), what, help);
+        }
+    }
+    let help = "say of which packets, as in family = \"ipv4\"";
+    fields.require("family", help, reading);
+    let family = fields.choice("family", &FAMILIES, reading);
+    let help = "the mark that rules [[mark]] give";
+    let Given { value, span } = fields.number("mark", MARKS, help, reading)?;
+    Some(Given {
+        value: ServiceKey::Mark {
+            family: family?,
+            mark: NonZeroU32::new(value as u32)?,
+        },
+        span,
+    })
+}
+
+/// The field that identifies a service.
+const fn field_of(key: &ServiceKey) -> &'static str {
+    match key {
+        ServiceKey::Address { .. } => "address",
+        ServiceKey::Mark { .. } => "mark",
+    }
 }
 
 /// A real server as its table gives it.
@@ -85,18 +137,17 @@ struct Read<'t> {
 }
 
 /// Notes those given twice, faulty or not, and leaves the first of each. `key`
-/// and `vip` are the service's, if those are right.
+/// is the service's, if that is right.
 fn refuse_twice(
     real_servers: &mut Vec<Read<'_>>,
     key: Option<ServiceKey>,
-    vip: Option<SocketAddr>,
     reading: &mut Reading<'_>,
 ) {
     let mut places: HashMap<(IpAddr, Option<u16>), Range<usize>> = HashMap::new();
     real_servers.retain(|read| {
         let (ip, own) = read.address.value;
         // Without a port of its own it has the service's.
-        let port = own.or(vip.map(|vip| vip.port()));
+        let port = own.or(key.map(|key| key.port()));
         let span = read.address.span.clone();
         let Some(first) = places.get(&(ip, port)) else {
             places.insert((ip, port), span);
@@ -122,10 +173,6 @@ fn with_real_servers(
     real_servers: Vec<Read<'_>>,
     reading: &mut Reading<'_>,
 ) -> Service {
-    let vip = bare
-        .key
-        .address()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |vip| vip.ip());
     let mut service = bare.clone();
     for read in real_servers {
         let Some(real_server) = read.real_server else {
@@ -135,7 +182,7 @@ fn with_real_servers(
             Ok(_) => service = service.real_server(real_server),
             Err(error) => {
                 let place = read.fields.place("address");
-                let help = help_for(&error, vip);
+                let help = help_for(&error, bare.key.family());
                 reading.fault(read.address.span, place, error.to_string(), help);
             }
         }
@@ -197,8 +244,9 @@ fn real_server<'t>(fields: Fields<'t>, reading: &mut Reading<'t>) -> Option<Read
     let address = address?;
     let real_server = method.and_then(|method| by(method, &address, &fields, reading));
     let weight = weight.map_or(1, |weight| weight.value as u32);
+    let thresholds = options::thresholds(&fields, reading);
     Some(Read {
-        real_server: real_server.map(|real_server| real_server.weight(weight)),
+        real_server: real_server.map(|it| it.weight(weight).thresholds(thresholds)),
         address,
         fields,
     })
@@ -272,15 +320,21 @@ fn real_address<'t>(
     })
 }
 
-/// What to do about a rule of the core's that a service at `vip` breaks.
-fn help_for(error: &ConfigError, vip: IpAddr) -> String {
-    let (own, other) = match vip {
-        IpAddr::V4(_) => ("IPv4", "IPv6"),
-        IpAddr::V6(_) => ("IPv6", "IPv4"),
+/// What to do about a rule of the core's that a service of this family breaks.
+fn help_for(error: &ConfigError, family: Family) -> String {
+    let (own, other) = match family {
+        Family::V4 => ("IPv4", "IPv6"),
+        Family::V6 => ("IPv6", "IPv4"),
     };
     match error {
         ConfigError::VipNotUnicast(_) => "write the address that clients connect to".to_owned(),
-        ConfigError::PortZero(_) => "write the port that clients connect to".to_owned(),
+        ConfigError::PortZero(_) => {
+            "write the port that clients connect to, or add persistent = 360".to_owned()
+        }
+        ConfigError::OnePacketNotUdp(_) => {
+            "remove one_packet, or write protocol = \"udp\"".to_owned()
+        }
+        ConfigError::ThresholdsCrossed { .. } => "lower one, or raise upper_threshold".to_owned(),
         ConfigError::RealServerNotUnicast(_) => "write the real server's own address".to_owned(),
         ConfigError::MixedFamilies { .. } => {
             format!(
@@ -314,8 +368,27 @@ const PROTOCOLS: [(&str, Protocol); 3] = [
     ("sctp", Protocol::Sctp),
 ];
 const WEIGHTS: RangeInclusive<u64> = 0..=Weight::MAX.get() as u64;
-const SERVICE_FIELDS: [&str; 5] = ["name", "address", "protocol", "scheduler", "real_server"];
-const REAL_SERVER_FIELDS: [&str; 6] = {
+const FAMILIES: [(&str, Family); 2] = [("ipv4", Family::V4), ("ipv6", Family::V6)];
+const MARKS: RangeInclusive<u64> = 1..=u32::MAX as u64;
+const OWN_FIELDS: [&str; 7] = [
+    "name",
+    "address",
+    "protocol",
+    "mark",
+    "family",
+    "scheduler",
+    "real_server",
+];
+const REAL_SERVER_FIELDS: [&str; 8] = {
     let [kind, port, checksum] = tunnel::FIELDS;
-    ["address", "forwarding", "weight", kind, port, checksum]
+    [
+        "address",
+        "forwarding",
+        "weight",
+        "upper_threshold",
+        "lower_threshold",
+        kind,
+        port,
+        checksum,
+    ]
 };

@@ -187,7 +187,7 @@ fn what_is_missing_is_told_at_its_table() {
   |
 2 | [[service]]
   | ^^^^^^^^^^^
-  = help: say what it serves, as in address = "192.0.2.10:80"
+  = help: say what it serves, as in address = "192.0.2.10:80" or mark = 1
 
 error: protocol is missing
  --> lvs.toml:2:1 (service 1)

@@ -1,21 +1,19 @@
 //! The control side: configurations and the host's changes, into snapshots for
 //! all workers.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant as Clock;
 
 use lvs_core::network::Resolution;
-use lvs_core::{
-    Config, ForwardingMethod, Limits, Network, Planner, Protocol, RealServer, Snapshot, Tunnel,
-};
+use lvs_core::{Config, Limits, Network, Planner, Snapshot};
 use lvs_io::Nic;
 use lvs_io::netlink::Mirror;
-use lvs_io::program::{End, Steer, Steering};
+use lvs_io::program::{Steer, Steering};
 
 use super::doorbell::Doorbell;
 use super::error::DirectorError;
 use super::mailbox::Publisher;
+use super::steers::{steers, unsteered};
 use super::surroundings;
 use super::witness::{LinkState, News, Seen, Witness};
 
@@ -99,6 +97,7 @@ impl Control {
         if let Err(error) = self.steer(&steers(&self.config, &self.snapshot)) {
             tracing::warn!("traffic of removed services comes until the next change: {error}");
         }
+        self.warn_of_unsteered();
         self.keep_warm();
         Ok(())
     }
@@ -107,6 +106,7 @@ impl Control {
     pub(super) fn open(&mut self) -> Result<(), DirectorError> {
         // What is so at the start, whoever starts it asks for.
         self.witness.begin(self.seen());
+        self.warn_of_unsteered();
         self.steer(&steers(&self.config, &self.snapshot))
     }
 
@@ -225,6 +225,18 @@ impl Control {
         Ok(())
     }
 
+    /// Tells of services on marks that the steering program cannot know in full.
+    fn warn_of_unsteered(&self) {
+        if self.steering.is_some() {
+            for service in unsteered(&self.config) {
+                tracing::warn!(
+                    "service {service}: a rule that marks its packets names no single \
+                     destination: those packets stay the host's in AF_XDP mode"
+                );
+            }
+        }
+    }
+
     /// Tells the steering program what MACs the NICs have by now.
     fn tell_macs(&self) {
         let Some(steering) = &self.steering else {
@@ -266,63 +278,10 @@ pub(super) const fn why_unreachable(way: Resolution) -> &'static str {
     }
 }
 
-/// What of the host's traffic belongs to a director that carries out `config`,
-/// having worked by `snapshot`: requests, and replies of real servers that are
-/// or were masqueraded, and ICMP errors about tunnels.
-fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
-    let steer = |protocol: u8, address: IpAddr, port: u16, end: End| Steer {
-        protocol,
-        address,
-        port: Some(port),
-        end,
-    };
-    let mut steers: Vec<_> = snapshot
-        .masqueraded_ends()
-        .map(|(protocol, address, port)| steer(protocol, address, port, End::Source))
-        .collect();
-    for service in config.services() {
-        let (Some(protocol), Some(vip)) = (service.key.protocol(), service.key.address()) else {
-            continue;
-        };
-        let protocol = protocol.number();
-        steers.push(steer(protocol, vip.ip(), vip.port(), End::Destination));
-        for real_server in &service.real_servers {
-            if matches!(real_server.forwarding, ForwardingMethod::Masquerade) {
-                let port = real_server.port_in(&service.key);
-                steers.push(steer(protocol, real_server.address, port, End::Source));
-            }
-        }
-    }
-    let services = config.services().iter();
-    let real_servers = services.flat_map(|service| &service.real_servers);
-    steers.extend(real_servers.filter_map(far_end));
-    steers.sort_unstable();
-    steers.dedup();
-    steers
-}
-
-/// The far end of a tunnel over UDP: it brings the ICMP errors about the tunnel,
-/// as they quote a packet to there. Those about other tunnels come anyway, as the
-/// steering program looks into what they quote. Over IPv6 the director has no
-/// use for them.
-fn far_end(real_server: &RealServer) -> Option<Steer> {
-    let ForwardingMethod::Tunnel(Tunnel::Gue { port, .. }) = real_server.forwarding else {
-        return None;
-    };
-    let address = real_server.address;
-    address.is_ipv4().then_some(Steer {
-        protocol: Protocol::Udp.number(),
-        address,
-        port: Some(port),
-        end: End::Source,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::mailbox::{Inbox, mailbox};
     use super::*;
-    use lvs_core::config::GueChecksum;
     use lvs_core::{Scheduler, Service};
 
     fn with_workers(count: usize) -> (Control, Vec<Inbox>) {
@@ -398,23 +357,5 @@ mod tests {
             adopt_all(&inboxes[0]).unwrap()
         );
         assert!(!control.rewire(network).unwrap(), "it is in force");
-    }
-
-    #[test]
-    fn only_tunnels_over_udp_have_a_far_end_to_steer() {
-        let gue = ForwardingMethod::Tunnel(Tunnel::Gue {
-            port: 6080,
-            checksum: GueChecksum::None,
-        });
-        let at = |address: &str, forwarding| {
-            far_end(&RealServer::new(address.parse().unwrap(), forwarding))
-        };
-        let steer = at("10.0.0.11:80", gue).unwrap();
-        assert_eq!((steer.protocol, steer.port), (17, Some(6080)));
-        assert_eq!(steer.end, End::Source);
-        assert_eq!(at("[2001:db8::11]:80", gue), None);
-        let ipip = ForwardingMethod::Tunnel(Tunnel::Ipip);
-        assert_eq!(at("10.0.0.11:80", ipip), None);
-        assert_eq!(at("10.0.0.11:80", ForwardingMethod::Masquerade), None);
     }
 }

@@ -25,6 +25,7 @@ mod mailbox;
 mod memory;
 mod options;
 mod stats;
+mod steers;
 mod surroundings;
 mod thread;
 mod witness;

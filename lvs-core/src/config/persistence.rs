@@ -26,6 +26,20 @@ pub enum ClientMask {
     V6(u8),
 }
 
+impl ClientMask {
+    /// What counts of a client's address; all of it in the other family.
+    pub(crate) fn of(self, client: IpAddr) -> IpAddr {
+        match (client, self) {
+            (IpAddr::V4(v4), Self::V4(mask)) => (v4 & mask).into(),
+            (IpAddr::V6(v6), Self::V6(length)) => {
+                let beyond = u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
+                Ipv6Addr::from_bits(v6.to_bits() & !beyond).into()
+            }
+            _ => client,
+        }
+    }
+}
+
 impl Persistence {
     /// Remembers each client by itself for `timeout`.
     #[must_use]
@@ -46,14 +60,7 @@ impl Persistence {
     /// What is remembered of a client's address.
     #[must_use]
     pub fn masked(&self, client: IpAddr) -> IpAddr {
-        match (client, self.mask) {
-            (IpAddr::V4(v4), Some(ClientMask::V4(mask))) => (v4 & mask).into(),
-            (IpAddr::V6(v6), Some(ClientMask::V6(length))) => {
-                let beyond = u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
-                Ipv6Addr::from_bits(v6.to_bits() & !beyond).into()
-            }
-            _ => client,
-        }
+        self.mask.map_or(client, |mask| mask.of(client))
     }
 
     /// Whether the mask is one of this family.

@@ -94,6 +94,9 @@ impl Weight {
 pub struct RealServerId(pub(crate) u32);
 
 impl RealServerId {
+    /// The number of none: what connections carry that bypass all real servers.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
     /// Its place in arrays that are kept by real server.
     #[must_use]
     pub const fn index(self) -> usize {

@@ -11,6 +11,7 @@
 //!        7  client's next hop: vlan 16 | port 8 | flags 8 | mtu 16 | generation 16
 //!  far   0-1 client address   2-3 virtual address   (IPv6)
 //!        4-5 real server address                    (if IPv6)
+//!        6-7 of templates and what they control: see `control`
 //! ```
 //!
 //! An IPv4 packet of an established connection touches the hot line alone. The
@@ -98,7 +99,10 @@ impl Entry<'_> {
             } => {
                 let addresses =
                     u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits());
-                if hot[0] == addresses && ports == key.ports() && hot[1] & (USED | V6) == USED {
+                if hot[0] == addresses
+                    && ports == key.ports()
+                    && hot[1] & (USED | V6 | TEMPLATE) == USED
+                {
                     return Some(Direction::Request);
                 }
                 let from_real_server = hot[2] >> 16
@@ -111,7 +115,7 @@ impl Entry<'_> {
                 destination,
             } => {
                 let (s, d) = (source.to_bits(), destination.to_bits());
-                if hot[1] & (USED | V6) != USED | V6 {
+                if hot[1] & (USED | V6 | TEMPLATE) != USED | V6 {
                     return None;
                 }
                 if ports == key.ports() && self.wide(0) == s && self.wide(2) == d {
@@ -130,7 +134,7 @@ impl Entry<'_> {
         let word = self.0[0][1];
         let same = word >> 48 == u64::from(key.destination_port)
             && (word >> 24) & 0xff == u64::from(key.protocol)
-            && word & (USED | MASQUERADE | TUNNEL) == USED | MASQUERADE;
+            && word & (USED | MASQUERADE | TUNNEL | TEMPLATE) == USED | MASQUERADE;
         (addresses_match && same).then_some(Direction::Reply)
     }
 
@@ -181,6 +185,9 @@ impl Entry<'_> {
 
     /// The flow of replies that carry the real server's own address.
     pub(crate) fn reply_flow(self) -> Option<FlowKey> {
+        if self.has(TEMPLATE) {
+            return None;
+        }
         NewConnection {
             flow: self.flow(),
             real_server: self.real_server(),
@@ -263,6 +270,12 @@ impl EntryMut<'_> {
         }
     }
 
+    /// Gives it the ports of a template out of use, at both ends.
+    pub(super) fn set_ports_invalid(&mut self) {
+        self.0[0][1] |= 0xffff << 32;
+        self.0[0][2] |= 0xffff << 16;
+    }
+
     pub(crate) fn set_state_bits(&mut self, bits: u8) {
         self.0[0][2] = self.0[0][2] & !0xff00 | u64::from(bits) << 8;
     }
@@ -304,6 +317,18 @@ pub(crate) const TUNNEL: u64 = 1 << 3;
 pub(crate) const ACTIVE: u64 = 1 << 4;
 /// A reply has passed the director.
 pub(crate) const OUTPUT_SEEN: u64 = 1 << 5;
+
+/// No connection but a template, which no packet matches.
+pub(crate) const TEMPLATE: u64 = 1 << 6;
+/// Depends on another entry.
+pub(crate) const CONTROLLED: u64 = 1 << 7;
+/// Other entries depend on it.
+pub(super) const CONTROLS: u64 = 1 << 8;
+/// Of a template: one of its connections was established. Of a connection: its
+/// template knows.
+pub(crate) const ASSURED: u64 = 1 << 9;
+/// A template out of use, which the index knows no more.
+pub(super) const INVALID: u64 = 1 << 10;
 
 /// The lower half of a word.
 const LOW: u64 = 0xffff_ffff;

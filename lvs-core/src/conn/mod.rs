@@ -5,6 +5,7 @@
 //! time, and nothing of services or of how packets are forwarded.
 
 mod begin;
+mod control;
 mod entry;
 mod index;
 mod lifetimes;
@@ -18,7 +19,7 @@ pub mod udp;
 mod way_back;
 
 pub(crate) use begin::NewConnection;
-pub(crate) use entry::{ACTIVE, Entry, OUTPUT_SEEN};
+pub(crate) use entry::{ACTIVE, ASSURED, CONTROLLED, Entry, OUTPUT_SEEN, TEMPLATE};
 pub use entry::{Direction, Line, Method};
 pub(crate) use lifetimes::Lifetimes;
 pub use state::State;

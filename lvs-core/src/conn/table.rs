@@ -2,6 +2,7 @@
 
 use super::begin::NewConnection;
 use super::entry::{Entry, EntryMut, Line, Lines};
+use super::entry::{INVALID, TEMPLATE};
 use super::index::Index;
 use super::timer::{self, Due, TimerWheel};
 use super::{Direction, entry};
@@ -142,13 +143,26 @@ impl<'m> ConnTable<'m> {
         deadline: Tick,
         now: Tick,
     ) -> Result<u32, DropReason> {
+        self.place(new, 0, deadline, now)
+    }
+
+    /// Begins an entry with these flags.
+    pub(super) fn place(
+        &mut self,
+        new: &NewConnection,
+        flags: u64,
+        deadline: Tick,
+        now: Tick,
+    ) -> Result<u32, DropReason> {
         let at = self.take_free().ok_or(DropReason::TableFull)?;
         let hash = self.hash(&new.flow);
-        let reply_hash = new.reply_flow().map(|flow| self.hash(&flow));
+        let reply_flow = new.reply_flow().filter(|_| flags & TEMPLATE == 0);
+        let reply_hash = reply_flow.map(|flow| self.hash(&flow));
         let placed = self.index.insert(hash, at);
         if placed && reply_hash.is_none_or(|hash| self.index.insert(hash, at)) {
             if let Some(mut entry) = self.entry_mut(at) {
                 entry.begin(new);
+                entry.set(flags, true);
             }
             self.wheel.file(self.entries, at, deadline, now);
             self.used += 1;
@@ -168,7 +182,10 @@ impl<'m> ConnTable<'m> {
         };
         let hash = self.hash(&entry.flow());
         let reply_hash = entry.reply_flow().map(|flow| self.hash(&flow));
-        self.index.remove(hash, at);
+        if !entry.has(INVALID) {
+            self.index.remove(hash, at);
+        }
+        self.release(at);
         if let Some(hash) = reply_hash {
             self.index.remove(hash, at);
         }
@@ -183,7 +200,7 @@ impl<'m> ConnTable<'m> {
         self.wheel.extend(self.entries, entry, deadline, now);
     }
 
-    /// Ends connections whose time has come, in at most `budget` steps, telling
+    /// Ends entries no other depends on whose time has come, in at most `budget` steps, telling
     /// `ended` of each. Returns how many.
     pub(crate) fn expire(
         &mut self,
@@ -193,6 +210,9 @@ impl<'m> ConnTable<'m> {
     ) -> usize {
         let mut count = 0;
         while let Due::Ended(at) = self.wheel.turn(self.entries, now, &mut budget) {
+            if self.outlives(at, now) {
+                continue;
+            }
             if let Some(entry) = self.entry(at) {
                 ended(entry);
             }
@@ -200,6 +220,16 @@ impl<'m> ConnTable<'m> {
             count += 1;
         }
         count
+    }
+
+    /// The entries that may be found under a hash.
+    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+        self.index.candidates(hash)
+    }
+
+    /// Makes an entry unknown under a hash.
+    pub(super) fn unplace(&mut self, hash: u64, at: u32) {
+        self.index.remove(hash, at);
     }
 
     /// Whether [`expire`](Self::expire) has something left to look at.

@@ -13,12 +13,14 @@ use parts::Parts;
 
 use crate::config::{Config, ForwardingMethod, RealServer, RealServerId, Service, ServiceKey};
 use crate::loads::Loads;
+use crate::lookup::FTP;
 use crate::memory::Memory;
 use crate::network::Network;
 use crate::packet::Seed;
 use crate::paths::PathMtus;
 use crate::sched::{Member, Roster, Terms};
 use crate::snapshot::{PlannedRealServer, PlannedService, Snapshot};
+use crate::steer::Owner;
 
 /// Makes snapshots, and remembers which number belongs to which real server.
 #[derive(Debug)]
@@ -118,9 +120,9 @@ impl Planner {
         for (id, thresholds) in &parts.limits {
             self.loads.limit(*id, *thresholds);
         }
-        numbers.forget_masquerading(oldest, &self.loads);
-        let ends = numbers.masqueraded();
-        let snapshot = Arc::new(parts.into_snapshot(self, generation, config, network, &ends));
+        numbers.forget_ways(oldest, &self.loads);
+        let snapshot = parts.into_snapshot(self, generation, config, network, numbers.all());
+        let snapshot = Arc::new(snapshot);
         self.at_work.push(Arc::downgrade(&snapshot));
         for id in numbers.given_by(generation) {
             self.paths.forget(id);
@@ -146,7 +148,7 @@ impl Planner {
         let settings = service.settings.over(config.settings());
         let mut listed = Vec::with_capacity(service.real_servers.len());
         for real_server in &service.real_servers {
-            let id = self.add_real_server(key, real_server, network, draft)?;
+            let id = self.add_real_server(service, real_server, network, draft)?;
             listed.push(Member::new(id, real_server, &key));
             draft.parts.limits.push((id, real_server.thresholds));
         }
@@ -156,10 +158,14 @@ impl Planner {
             .and_then(|previous| previous.roster(key));
         let shards = usize::from(self.limits.shards.max(1));
         let terms = Terms::of(service, &settings, shards);
+        let owner = owner_of(service);
         draft.parts.services.push(PlannedService {
             key,
             roster: Roster::new(terms, before, &listed),
-            masquerades: false,
+            owner,
+            owners: owner.into_iter().collect(),
+            persistence: service.persistence,
+            one_packet: service.one_packet,
             settings,
             slot,
         });
@@ -169,31 +175,38 @@ impl Planner {
     /// Adds a real server of the service that is added next.
     fn add_real_server(
         &self,
-        service: ServiceKey,
+        service: &Service,
         real_server: &RealServer,
         network: &Network,
         draft: &mut Draft,
     ) -> Result<RealServerId, PlanError> {
-        let port = real_server.port_in(&service);
-        let masquerades = matches!(real_server.forwarding, ForwardingMethod::Masquerade);
+        let key = service.key();
+        let port = real_server.port_in(&key);
+        let generation = draft.generation;
+        let owner = owner_of(service).map(|owner| (owner, generation));
         let whose = Number {
-            service,
+            service: key,
             address: real_server.address,
             port,
-            since: draft.generation,
+            since: generation,
             retired: None,
-            masqueraded: masquerades.then_some(draft.generation),
+            masqueraded: masquerades(real_server).then_some(generation),
+            owners: owner.into_iter().collect(),
+            keeps_ports: keeps_ports(service, port),
         };
+        let before = |previous: &Arc<Snapshot>| previous.config.service(key).is_some();
+        let is_new = !self.previous.as_ref().is_some_and(before);
         let limit = self.limits.real_servers;
         let (id, since) = draft
             .numbers
-            .take(whose, limit, draft.oldest, &self.loads)
+            .take(whose, is_new, limit, draft.oldest, &self.loads)
             .ok_or(PlanError::TooManyRealServers { limit })?;
         let planned = PlannedRealServer {
             address: real_server.address,
             port,
             forwarding: real_server.forwarding,
             way: network.resolve(real_server.address),
+            weight: real_server.share(),
             service: draft.parts.services.len() as u32,
             since,
         };
@@ -206,6 +219,28 @@ impl Planner {
         let mut at_work = self.at_work.iter().filter_map(Weak::upgrade);
         at_work.next().map_or(next, |snapshot| snapshot.generation)
     }
+}
+
+const fn masquerades(real_server: &RealServer) -> bool {
+    matches!(real_server.forwarding, ForwardingMethod::Masquerade)
+}
+
+/// How the shard is found that begins a connection with a real server of this
+/// service; `None` where the one does whose queue receives it.
+fn owner_of(service: &Service) -> Option<Owner> {
+    match service.persistence {
+        Some(persistence) => Some(Owner::ByClient(persistence.mask)),
+        None => service
+            .real_servers
+            .iter()
+            .any(masquerades)
+            .then_some(Owner::ByPort),
+    }
+}
+
+/// Whether connections of a service may keep the ports of their packets.
+fn keeps_ports(service: &Service, port: u16) -> bool {
+    port == 0 || service.persistence.is_some() && matches!(service.key.port(), 0 | FTP)
 }
 
 /// Frees the places of services that `config` no longer has.
@@ -317,7 +352,7 @@ mod tests {
             planner.loads().add(0, RealServerId(0), connections, 0);
             let snapshot = planner.plan(config, &network).unwrap();
             assert_eq!(
-                snapshot.services[0].masquerades,
+                snapshot.services[0].owner.is_some(),
                 snapshot.masqueraded_ends().count() > 0
             );
             (snapshot.masqueraded_ends().count(), snapshot)

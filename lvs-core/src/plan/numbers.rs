@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use crate::config::{Config, RealServerId, ServiceKey};
 use crate::loads::Loads;
+use crate::steer::Owner;
 
 /// Whose a real server's number is.
 #[derive(Clone, Debug)]
@@ -19,6 +20,12 @@ pub(super) struct Number {
     /// The last generation that had it masqueraded; `None` when no connection
     /// of that time can be left whose replies must be known.
     pub(super) masqueraded: Option<u64>,
+    /// How owners of its connections are or were found, each with the last
+    /// generation that did so.
+    pub(super) owners: Vec<(Owner, u64)>,
+    /// Whether its service is or was persistent or without a port of its own, so
+    /// that connections keep their ports.
+    pub(super) keeps_ports: bool,
 }
 
 /// The numbers given out so far; one's place in it is the number.
@@ -50,10 +57,12 @@ impl Numbers {
     /// one below `limit`, or that of a real server which is gone and forgotten;
     /// and the generation that gave it.
     ///
-    /// No shard is at work by a snapshot from before the generation `oldest`.
+    /// `is_new` says that there was no such service just before. No shard is at
+    /// work by a snapshot from before the generation `oldest`.
     pub(super) fn take(
         &mut self,
         whose: Number,
+        is_new: bool,
         limit: usize,
         oldest: u64,
         loads: &Loads,
@@ -66,7 +75,16 @@ impl Numbers {
         if let Some(index) = self.0.iter().position(same) {
             let number = &mut self.0[index];
             number.retired = None;
+            // A service made anew counts anew.
+            if is_new {
+                number.since = whose.since;
+            }
             number.masqueraded = whose.masqueraded.or(number.masqueraded);
+            number.keeps_ports |= whose.keeps_ports;
+            for (owner, since) in whose.owners {
+                number.owners.retain(|(other, _)| *other != owner);
+                number.owners.push((owner, since));
+            }
             return Some((id(index), number.since));
         }
         let since = whose.since;
@@ -76,8 +94,7 @@ impl Numbers {
         }
         // A shard that works by a snapshot from before may begin a connection.
         let idle = |(index, number): &(usize, &Number)| {
-            number.retired.is_some_and(|retired| retired <= oldest)
-                && loads.connections(id(*index)) == (0, 0)
+            number.retired.is_some_and(|retired| retired <= oldest) && loads.is_idle(id(*index))
         };
         let (index, _) = self
             .0
@@ -89,21 +106,23 @@ impl Numbers {
         Some((id(index), since))
     }
 
-    /// Forgets that a real server was masqueraded once nobody masquerades it
-    /// any more and none of its connections is left.
-    pub(super) fn forget_masquerading(&mut self, oldest: u64, loads: &Loads) {
+    /// Forgets that a real server was masqueraded, and how owners of its
+    /// connections were found, once nobody does so any more and none of its
+    /// connections is left.
+    pub(super) fn forget_ways(&mut self, oldest: u64, loads: &Loads) {
         for (id, number) in (0u32..).map(RealServerId).zip(&mut self.0) {
-            let is_over = number.masqueraded.is_some_and(|last| last < oldest);
-            if is_over && loads.connections(id) == (0, 0) {
-                number.masqueraded = None;
+            if !loads.is_idle(id) {
+                continue;
             }
+            number.masqueraded = number.masqueraded.filter(|last| *last >= oldest);
+            number.owners.retain(|(_, last)| *last >= oldest);
+            number.keeps_ports &= number.masqueraded.is_some();
         }
     }
 
-    /// The real servers whose replies are masqueraded.
-    pub(super) fn masqueraded(&self) -> Vec<&Number> {
-        let all = self.0.iter();
-        all.filter(|number| number.masqueraded.is_some()).collect()
+    /// Whose each number is.
+    pub(super) fn all(&self) -> &[Number] {
+        &self.0
     }
 
     /// The numbers that `generation` gave.

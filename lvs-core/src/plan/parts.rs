@@ -5,11 +5,16 @@ use alloc::vec::Vec;
 
 use super::Planner;
 use super::numbers::Number;
-use crate::config::{Config, ForwardingMethod, RealServerId, Thresholds};
+use crate::config::{Config, Family, ForwardingMethod, RealServerId, Thresholds};
 use crate::conn::Lifetimes;
+use crate::end_table::EndTable;
+use crate::ends::{End, Ends};
 use crate::forward::tunnel_key;
+use crate::lookup::Lookup;
 use crate::network::Network;
-use crate::snapshot::{EndTable, PlannedRealServer, PlannedService, Snapshot};
+use crate::packet::Seed;
+use crate::snapshot::{PlannedRealServer, PlannedService, Snapshot};
+use crate::steer::Owner;
 
 /// A snapshot in the making.
 pub(super) struct Parts {
@@ -35,40 +40,34 @@ impl Parts {
         self.real_servers[id.index()] = Some(planned);
     }
 
-    /// The snapshot; `ends` are the real servers whose replies are masqueraded.
+    /// Tells each service how owners of its connections were found before.
+    fn remember_owners(&mut self, numbers: &[Number]) {
+        for number in numbers {
+            let service = |it: &&mut PlannedService| it.key == number.service;
+            let Some(service) = self.services.iter_mut().find(service) else {
+                continue;
+            };
+            for (owner, _) in &number.owners {
+                if !service.owners.contains(owner) {
+                    service.owners.push(*owner);
+                }
+            }
+            // What was masqueraded goes on where it began.
+            service.owner = service.owners.first().copied();
+        }
+    }
+
+    /// The snapshot; `numbers` tell of real servers there were before, too.
     pub(super) fn into_snapshot(
         mut self,
         planner: &Planner,
         generation: u64,
         config: &Arc<Config>,
         network: &Arc<Network>,
-        ends: &[&Number],
+        numbers: &[Number],
     ) -> Snapshot {
-        let mut masquerading: Vec<_> = ends.iter().map(|number| number.service).collect();
-        masquerading.sort_unstable();
-        for service in &mut self.services {
-            service.masquerades = masquerading.binary_search(&service.key).is_ok();
-        }
-        let by_address: Vec<_> = (0u32..)
-            .zip(&self.services)
-            .filter_map(|(index, service)| {
-                let (protocol, address) = (service.key.protocol()?, service.key.address()?);
-                Some((protocol.number(), address.ip(), address.port(), index))
-            })
-            .collect();
-        let end = |number: &&Number| {
-            let protocol = number.service.protocol()?.number();
-            Some((protocol, number.address, number.port, 0))
-        };
-        let mut masqueraded: Vec<_> = ends.iter().filter_map(end).collect();
-        masqueraded.sort_unstable();
-        masqueraded.dedup();
-        let mut masqueraded_addresses: Vec<_> = masqueraded
-            .iter()
-            .map(|(protocol, address, ..)| (*address, *protocol))
-            .collect();
-        masqueraded_addresses.sort_unstable();
-        masqueraded_addresses.dedup();
+        self.remember_owners(numbers);
+        let lookup = Lookup::new(self.services.iter().map(|it| it.key), planner.seed);
         let mut tunnels: Vec<_> = (0u32..)
             .zip(&self.real_servers)
             .filter_map(|(id, planned)| {
@@ -82,12 +81,10 @@ impl Parts {
             .collect();
         tunnels.sort_unstable();
         tunnels.dedup_by_key(|(protocol, address, port, _)| (*protocol, *address, *port));
-        let mut vips: Vec<_> = by_address
-            .iter()
-            .map(|(protocol, address, ..)| (*address, *protocol))
-            .collect();
+        let mut vips: Vec<_> = lookup.vips().collect();
         vips.sort_unstable();
         vips.dedup();
+        let serves = |family| self.services.iter().any(|it| it.key.family() == family);
         Snapshot {
             generation,
             config: config.clone(),
@@ -96,12 +93,12 @@ impl Parts {
             paths: planner.paths.clone(),
             memory: planner.memory.clone(),
             lifetimes: Lifetimes::new(&config.timeouts()),
-            by_address: EndTable::new(&by_address, planner.seed),
-            masqueraded: EndTable::new(&masqueraded, planner.seed),
-            masqueraded_addresses,
+            lookup,
+            mark_owners: mark_owners(&self.services),
+            masqueraded: masqueraded(numbers, planner.seed),
             tunnels: EndTable::new(&tunnels, planner.seed),
-            serves_ipv4: vips.iter().any(|(vip, _)| vip.is_ipv4()),
-            serves_ipv6: vips.iter().any(|(vip, _)| vip.is_ipv6()),
+            serves_ipv4: serves(Family::V4),
+            serves_ipv6: serves(Family::V6),
             vips,
             services: self.services,
             real_servers: self.real_servers,
@@ -109,4 +106,37 @@ impl Parts {
             shards: planner.limits.shards.max(1),
         }
     }
+}
+
+/// How owners of connections are found that belong to a service on some mark.
+fn mark_owners(services: &[PlannedService]) -> Vec<Owner> {
+    let marked = services.iter().filter(|it| it.key.address().is_none());
+    let mut all = Vec::new();
+    for owner in marked.flat_map(|service| &service.owners) {
+        if !all.contains(owner) {
+            all.push(*owner);
+        }
+    }
+    all
+}
+
+/// Where real servers reply from that are masqueraded, or were.
+fn masqueraded(numbers: &[Number], seed: Seed) -> Ends {
+    let owners: Vec<Vec<Owner>> = numbers
+        .iter()
+        .map(|number| number.owners.iter().map(|(owner, _)| *owner).collect())
+        .collect();
+    let ends: Vec<_> = numbers
+        .iter()
+        .zip(&owners)
+        .filter(|(number, _)| number.masqueraded.is_some())
+        .map(|(number, owners)| End {
+            service: number.service,
+            address: number.address,
+            port: number.port,
+            keeps_ports: number.keeps_ports,
+            owners,
+        })
+        .collect();
+    Ends::new(&ends, seed)
 }

@@ -96,12 +96,6 @@ impl Roster {
         self.terms.flags
     }
 
-    /// Whether a real server is on it with weight 0. *Cost:* linear.
-    pub(crate) fn is_quiescent(&self, id: RealServerId) -> bool {
-        let mut members = self.members.iter();
-        members.any(|member| member.id == id && member.weight == 0)
-    }
-
     /// The real servers, newest first.
     pub(super) fn members(&self) -> &[Member] {
         &self.members

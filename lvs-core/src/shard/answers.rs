@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use super::decide::Step;
 use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped};
+use crate::network::Resolution;
 use crate::packet::ethernet::Ethernet;
 use crate::packet::{FlowKey, Kind, Packet, PacketBuf};
 use crate::time::Instant;
@@ -63,7 +64,8 @@ impl Step<'_, '_> {
     /// director's own towards real servers.
     fn answers_from(&self, buf: &PacketBuf<'_>, packet: &Packet) -> Option<IpAddr> {
         let destination = packet.flow.addresses.destination();
-        if self.snapshot.is_vip(destination) {
+        let local = || self.snapshot.network.resolve(destination) == Resolution::Local;
+        if self.snapshot.is_vip(destination) || self.snapshot.lookup.has_marks() && local() {
             return Some(destination);
         }
         let interface = self.snapshot.network.interface(buf.ingress())?;

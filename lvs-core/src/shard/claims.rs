@@ -1,5 +1,7 @@
 //! Which traffic a director asks for.
 
+use core::num::NonZeroU32;
+
 use super::Shard;
 use crate::packet::icmp::Quote;
 use crate::packet::{FlowKey, Kind, Packet, PacketBuf};
@@ -22,16 +24,21 @@ impl Shard<'_> {
         }
         match packet.kind {
             Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
-                asks_for(&self.snapshot, &packet.flow)
+                let mark = self
+                    .snapshot
+                    .config
+                    .classifier()
+                    .mark(buf.ingress(), &packet);
+                asks_for(&self.snapshot, &packet.flow, mark)
             }
             Kind::Fragment => self.snapshot.may_be_of_a_service(&packet.flow),
             Kind::IcmpError => Quote::parse(buf, &packet)
-                .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed())),
+                .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed(), None)),
         }
     }
 }
 
 /// Whether a flow is one to a service, or from a masqueraded real server's port.
-pub(super) fn asks_for(snapshot: &Snapshot, flow: &FlowKey) -> bool {
-    snapshot.service(flow).is_some() || snapshot.is_masqueraded_reply(flow)
+pub(super) fn asks_for(snapshot: &Snapshot, flow: &FlowKey, mark: Option<NonZeroU32>) -> bool {
+    snapshot.service(flow, mark).is_some() || snapshot.masqueraded_reply(flow).is_some()
 }

@@ -6,19 +6,17 @@ use core::net::IpAddr;
 use super::answers::AnswerBudget;
 use super::defence::Defence;
 use super::fragments::Fragments;
-use super::observe::is_one_sided;
-use super::schedule::may_begin;
-use crate::config::Setting;
-use crate::conn::sctp::SctpState;
-use crate::conn::tcp::TcpState;
-use crate::conn::{ConnTable, Direction, Entry, Method, State};
+use super::gone::makes_way;
+use super::schedule::{Scheduled, is_for_ftp_data, leaves_to_host, may_begin};
+use crate::config::{RealServerId, Setting};
+use crate::conn::{ConnTable, Direction, Method};
 use crate::forward::{self, Answer, Stopped};
 use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
-use crate::snapshot::{PlannedRealServer, ShardId, Snapshot};
+use crate::snapshot::{ShardId, Snapshot};
 use crate::stats::Stats;
-use crate::steer;
+use crate::steer::{self, Owner};
 use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
 
@@ -77,15 +75,16 @@ impl Step<'_, '_> {
         let id = entry.real_server();
         match direction {
             Direction::Request => {
-                let planned = self.snapshot.real_server(id);
-                if opens(packet) && self.begins_again(entry, planned) {
+                let snapshot = self.snapshot;
+                let planned = snapshot.real_server(id);
+                if opens(packet) && makes_way(entry, planned, snapshot.settings_of(planned)) {
                     self.end(at);
                     return self.unknown(buf, packet);
                 }
-                let Some(planned) = planned else {
-                    return self.without_real_server(buf, packet, at);
-                };
                 let (port, method) = (entry.real_server_port(), entry.method());
+                let Some(planned) = planned else {
+                    return self.without_real_server(buf, packet, at, method);
+                };
                 self.observe(at, id, packet, direction);
                 match self.to_real_server(id, planned, port, method)? {
                     Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
@@ -103,68 +102,82 @@ impl Step<'_, '_> {
         }
     }
 
-    /// A client's packet of a connection whose real server has been removed.
+    /// A client's packet of a connection that has no real server: one that
+    /// bypasses them, or whose real server has been removed.
     fn without_real_server(
         &mut self,
         buf: &mut PacketBuf<'_>,
         packet: &Packet,
         at: u32,
+        method: Method,
     ) -> Result<Verdict, Stopped> {
+        if method == Method::Bypass {
+            self.observe(at, RealServerId::NONE, packet, Direction::Request);
+            return self.bypass(buf, packet);
+        }
         let settings = self.snapshot.config.settings();
         if !settings.is_on(Setting::ExpireNodestConn) {
             return Err(DropReason::RealServerGone.into());
         }
-        self.end(at);
+        self.end_with_template(at);
         self.unknown(buf, packet)
-    }
-
-    /// Whether a new connection takes the place of this one, which has ended but
-    /// is still remembered, or whose real server takes no new ones.
-    fn begins_again(&self, entry: Entry<'_>, planned: Option<&PlannedRealServer>) -> bool {
-        let settings = self.snapshot.settings_of(planned);
-        let quiescent = |it| self.snapshot.is_quiescent(entry.real_server(), it);
-        if settings.is_on(Setting::ExpireNodestConn) && planned.is_some_and(quiescent) {
-            return true;
-        }
-        let mode = settings.get(Setting::ConnReuseMode);
-        let has_ended = match State::of(entry.protocol(), entry.state_bits()) {
-            State::Tcp(TcpState::TimeWait | TcpState::Close) | State::Sctp(SctpState::Closed) => {
-                true
-            }
-            State::Tcp(TcpState::FinWait) => mode & 2 != 0 && is_one_sided(entry),
-            _ => false,
-        };
-        mode != 0 && has_ended
     }
 
     /// A packet of no connection of this shard.
     fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
-        let Some((_, service)) = snapshot.service(&packet.flow) else {
+        let mark = snapshot.config.classifier().mark(buf.ingress(), packet);
+        let Some(service) = snapshot.service(&packet.flow, mark) else {
             return self.outside_services(buf, packet);
         };
-        if service.masquerades
-            && let Some(owner) = self.elsewhere(packet.flow.source())
-        {
+        let begins = may_begin(packet, &service.settings);
+        let owner = if begins {
+            let owner = service.owner.as_ref().map(core::slice::from_ref);
+            owner.and_then(|owner| self.next_owner(owner, packet.flow.source()))
+        } else {
+            self.next_owner(&service.owners, packet.flow.source())
+        };
+        if let Some(owner) = owner {
             return Ok(Verdict::Handoff(owner));
         }
         if packet.kind == (Kind::Sctp { chunk: None }) {
             return Err(DropReason::BadTransportHeader.into());
         }
-        if !may_begin(packet, &service.settings) {
+        if !begins || leaves_to_host(&packet.flow, service) {
             return Ok(Verdict::Host);
         }
         if !self.can_be_client(packet.flow.addresses.source()) {
             return Err(DropReason::BadSource.into());
         }
-        let (at, id) = self.schedule(&packet.flow, service)?;
-        if let Some(mut entry) = self.table.entry_mut(at) {
-            entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
-        }
+        let Scheduled {
+            at,
+            id,
+            port,
+            method,
+        } = match self.schedule(&packet.flow, service) {
+            Err(Stopped::Answered(..)) if is_for_ftp_data(&packet.flow, service) => {
+                return Ok(Verdict::Host);
+            }
+            scheduled => scheduled?,
+        };
         self.stats.count_connection(id);
-        self.observe(at, id, packet, Direction::Request);
+        match at {
+            Some(at) => {
+                if let Some(mut entry) = self.table.entry_mut(at) {
+                    entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
+                }
+                self.observe(at, id, packet, Direction::Request);
+            }
+            None => {
+                let length = packet.length;
+                self.stats.count_packet(id, Direction::Request, length);
+            }
+        }
+        if method == Method::Bypass {
+            return self.bypass(buf, packet);
+        }
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
-        match self.to_real_server(id, planned, planned.port, planned.forwarding.into())? {
+        match self.to_real_server(id, planned, port, method)? {
             Some(to) => forward::request(buf, packet, &to, &snapshot.network),
             None => Ok(Verdict::Host),
         }
@@ -178,11 +191,12 @@ impl Step<'_, '_> {
     ) -> Result<Verdict, Stopped> {
         let flow = &packet.flow;
         let snapshot = self.snapshot;
-        if snapshot.is_masqueraded_reply(flow) {
-            if let Some(owner) = self.elsewhere(flow.destination()) {
+        if let Some(owners) = snapshot.masqueraded_reply(flow) {
+            if let Some(owner) = self.next_owner(owners, flow.destination()) {
                 return Ok(Verdict::Handoff(owner));
             }
-            let refused = snapshot.config.settings().is_on(Setting::NatIcmpSend);
+            let refused = snapshot.config.settings().is_on(Setting::NatIcmpSend)
+                && snapshot.masqueraded.has_port_of(flow);
             if refused && !breaks_off(packet) && packet.ttl > 1 {
                 // The kernel refuses what it was about to route.
                 forward::take_ttl(buf, packet)?;
@@ -194,7 +208,7 @@ impl Step<'_, '_> {
         }
         // A real server reached by direct routing or a tunnel replies as the
         // service itself. The host routes that; the connection takes note.
-        if snapshot.is_vip(flow.addresses.source()) {
+        if snapshot.may_be_vip(flow.addresses.source()) {
             let request = flow.reversed();
             let hash = self.table.hash(&request);
             if let Some((at, Direction::Request)) = self.table.find(&request, hash, None)
@@ -208,10 +222,10 @@ impl Step<'_, '_> {
         Ok(Verdict::Host)
     }
 
-    /// The shard that owns a client's masqueraded connections, if not this one.
-    pub(super) fn elsewhere(&self, (client, port): (IpAddr, u16)) -> Option<ShardId> {
-        let owner = steer::shard_of(client, port, self.snapshot.seed, self.snapshot.shards);
-        (owner != self.id).then_some(owner)
+    /// The next shard that may have a client's connection.
+    pub(super) fn next_owner(&self, owners: &[Owner], client: (IpAddr, u16)) -> Option<ShardId> {
+        let all = (self.snapshot.seed, self.snapshot.shards);
+        steer::next_owner(owners, client, self.id, all)
     }
 }
 

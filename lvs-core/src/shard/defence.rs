@@ -14,7 +14,7 @@ use super::decide::Step;
 use crate::config::{RealServerId, Setting, Settings};
 use crate::conn::sctp::SctpState;
 use crate::conn::tcp::TcpState;
-use crate::conn::{Entry, State};
+use crate::conn::{ASSURED, Entry, State, TEMPLATE};
 use crate::memory;
 use crate::snapshot::Snapshot;
 use crate::time::{Instant, ticks};
@@ -122,7 +122,11 @@ impl Step<'_, '_> {
         let Some(entry) = self.table.entry(at).filter(|entry| entry.is_used()) else {
             return;
         };
+        if entry.controlled() > 0 {
+            return;
+        }
         let worth_little = match State::of(entry.protocol(), entry.state_bits()) {
+            _ if entry.has(TEMPLATE) => !entry.has(ASSURED),
             State::Tcp(TcpState::SynReceived | TcpState::SynAck)
             | State::Sctp(SctpState::Init1 | SctpState::Init) => true,
             State::Tcp(TcpState::Established)
@@ -134,7 +138,7 @@ impl Step<'_, '_> {
             State::Tcp(_) | State::Sctp(_) => false,
         };
         if worth_little {
-            self.end(at);
+            self.end_with_template(at);
         }
     }
 

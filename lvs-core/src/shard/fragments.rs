@@ -25,7 +25,9 @@ impl Step<'_, '_> {
         };
         let whose = match fragment.flow {
             Some(flow) => {
-                let whose = if asks_for(self.snapshot, &flow) {
+                let classifier = self.snapshot.config.classifier();
+                let mark = classifier.mark_first_fragment(buf.ingress(), packet, flow);
+                let whose = if asks_for(self.snapshot, &flow, mark) {
                     Whose::Services
                 } else {
                     Whose::Hosts

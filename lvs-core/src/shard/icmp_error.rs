@@ -1,10 +1,11 @@
 //! An ICMP error that comes in: whose packet is it about?
 
 use super::decide::Step;
-use super::schedule::FTP_DATA;
+use super::schedule::{Scheduled, leaves_to_host};
 use crate::config::{RealServerId, Setting};
 use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped, TunnelError};
+use crate::lookup::FTP_DATA;
 use crate::network::Resolution;
 use crate::packet::icmp::{self, Quote};
 use crate::packet::{FlowKey, Packet, PacketBuf};
@@ -46,6 +47,9 @@ impl Step<'_, '_> {
         };
         let id = entry.real_server();
         let (method, port) = (entry.method(), entry.real_server_port());
+        if method == Method::Bypass {
+            return Ok(Verdict::Host);
+        }
         let rewritten = method == Method::Masquerade;
         if rewritten && !icmp::checksum_fits(buf, packet) {
             return Err(DropReason::BadIcmpChecksum.into());
@@ -129,31 +133,40 @@ impl Step<'_, '_> {
     /// (`schedule_icmp`); or the verdict that it is another shard's or the host's.
     fn schedule_error(
         &mut self,
-        buf: &PacketBuf<'_>,
+        buf: &mut PacketBuf<'_>,
         packet: &Packet,
         flow: &FlowKey,
     ) -> Result<Result<u32, Verdict>, Stopped> {
         let snapshot = self.snapshot;
-        let service = snapshot.service(flow).map(|(_, service)| service);
-        let client = match service {
-            Some(service) if service.masquerades => Some(flow.source()),
-            None if snapshot.is_masqueraded_reply(flow) => Some(flow.destination()),
-            _ => None,
+        // What mark the connection's packets carried is not known.
+        let service = snapshot.service(flow, None);
+        let owner = match service {
+            Some(service) => self.next_owner(&service.owners, flow.source()),
+            None => match snapshot.masqueraded_reply(flow) {
+                Some(owners) => self.next_owner(owners, flow.destination()),
+                None => self.next_owner(&snapshot.mark_owners, flow.source()),
+            },
         };
-        if let Some(owner) = client.and_then(|client| self.elsewhere(client)) {
+        if let Some(owner) = owner {
             return Ok(Err(Verdict::Handoff(owner)));
         }
         let wanted = |service: &&PlannedService| {
-            service.settings.is_on(Setting::ScheduleIcmp) && flow.source_port != FTP_DATA
+            service.settings.is_on(Setting::ScheduleIcmp)
+                && flow.source_port != FTP_DATA
+                && !leaves_to_host(flow, service)
         };
         let Some(service) = service.filter(wanted) else {
             return Ok(Err(Verdict::Host));
         };
-        let (at, id) = self.schedule(flow, service)?;
+        let Scheduled { at, id, .. } = self.schedule(flow, service)?;
+        self.stats.count_connection(id);
+        // Of a packet scheduled by itself nothing is kept that could be told.
+        let Some(at) = at else {
+            return Ok(Err(Verdict::Host));
+        };
         if let Some(mut entry) = self.table.entry_mut(at) {
             entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
         }
-        self.stats.count_connection(id);
         Ok(Ok(at))
     }
 }

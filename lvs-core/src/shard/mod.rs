@@ -1,14 +1,16 @@
 //! One core's share of a director: its connections, its schedulers, its counters.
 
 mod answers;
+mod bypass;
 mod claims;
 mod decide;
 mod defence;
 mod fragments;
+mod gone;
 mod icmp_error;
 mod observe;
+mod persist;
 mod schedule;
-mod sweep;
 mod way;
 
 use alloc::sync::Arc;
@@ -18,7 +20,7 @@ use core::fmt;
 use core::hint::black_box;
 use core::marker::PhantomData;
 
-use crate::conn::{ACTIVE, ConnTable, Entry, Line, lines_for};
+use crate::conn::{ACTIVE, ASSURED, ConnTable, Entry, Line, TEMPLATE, lines_for};
 use crate::packet::{Packet, PacketBuf, Seed};
 use crate::plan::Limits;
 use crate::sched;
@@ -30,6 +32,7 @@ use answers::AnswerBudget;
 use decide::Step;
 use defence::Defence;
 use fragments::Fragments;
+use observe::uncount;
 
 /// One core's share of a director.
 ///
@@ -54,8 +57,8 @@ pub struct Shard<'m> {
     outer_id: Cell<u16>,
     fragments: Fragments,
     defence: Defence,
-    /// Entries a sweep has yet to look at: all before this one.
-    to_sweep: usize,
+    /// The entry to go on with in a sweep for connections of removed real servers.
+    sweep: Option<u32>,
     /// What the passes of a batch hand to one another. Kept, so that no batch
     /// begins with making it.
     ahead: [Ahead; BATCH],
@@ -108,7 +111,7 @@ impl<'m> Shard<'m> {
             outer_id: Cell::new(u16::from(id.0) << 8),
             fragments: Fragments::new(Seed::new(seed)),
             defence: Defence::new(limits.seed ^ u64::from(id.0)),
-            to_sweep: 0,
+            sweep: None,
             ahead: [Ahead::NOTHING; BATCH],
             snapshot: snapshot.clone(),
             not_shared: PhantomData,
@@ -186,8 +189,10 @@ impl<'m> Shard<'m> {
     /// Connections stay as they are: they keep the number of their real server.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         let old = core::mem::replace(&mut self.snapshot, snapshot);
+        if gone::calls_for_sweep(&old, &self.snapshot) {
+            self.sweep = Some(0);
+        }
         self.take_over(Some(&old));
-        self.begin_sweep(&old);
         old
     }
 
@@ -196,13 +201,16 @@ impl<'m> Shard<'m> {
     /// server is gone (`expire_nodest_conn`), end here too, each in as many steps
     /// again, and are not among them.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
-        let (loads, id) = (&self.snapshot.loads, self.id.index());
+        let (loads, id, mut closed) = (&self.snapshot.loads, self.id, 0);
         let ended = self.table.expire(now.tick(), budget, |entry| {
-            loads.ended(id, entry.real_server(), entry.has(ACTIVE));
+            closed += u64::from(uncount(loads, id, entry));
         });
-        self.stats.closed += ended as u64;
+        self.stats.closed += closed;
         self.defend(now, budget);
-        self.sweep(now, budget);
+        if let Some(next) = self.sweep {
+            let (mut step, _) = self.step(now);
+            self.sweep = step.sweep(next, budget);
+        }
         ended
     }
 
@@ -311,7 +319,14 @@ pub struct Connection {
     pub port: u16,
     /// How packets reach it.
     pub method: crate::conn::Method,
-    /// What is believed of it.
+    /// Whether it is no connection but a template, which keeps a client to the
+    /// real server. Its flow is from the part of the client's address that
+    /// counts, port 0; that of a service on a mark has protocol 0 and the mark in
+    /// the first four bytes of the virtual address.
+    pub template: bool,
+    /// Of a template: whether one of its connections was established.
+    pub assured: bool,
+    /// What is believed of it; of no meaning for a template.
     pub state: crate::conn::State,
     /// Whether it counts as active.
     pub active: bool,
@@ -331,6 +346,8 @@ impl Connection {
             address: entry.real_server_address(),
             port: entry.real_server_port(),
             method: entry.method(),
+            template: entry.has(TEMPLATE),
+            assured: entry.has(TEMPLATE) && entry.has(ASSURED),
             state: crate::conn::State::of(entry.protocol(), entry.state_bits()),
             active: entry.has(ACTIVE),
             packets: entry.packets(),

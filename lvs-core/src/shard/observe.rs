@@ -3,9 +3,11 @@
 use super::decide::Step;
 use crate::config::RealServerId;
 use crate::conn::tcp::{self, Event, TcpState, View};
-use crate::conn::{ACTIVE, Direction, Entry, Method, OUTPUT_SEEN};
-use crate::conn::{sctp, secure_tcp};
+use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Direction, Entry, Method, OUTPUT_SEEN, TEMPLATE};
+use crate::conn::{State, sctp, secure_tcp};
+use crate::loads::Loads;
 use crate::packet::{Kind, Packet};
+use crate::snapshot::ShardId;
 
 impl Step<'_, '_> {
     /// Moves a connection's state and deadline by a packet, and counts it.
@@ -58,6 +60,13 @@ impl Step<'_, '_> {
                 snapshot.loads.add(self.id.index(), id, step, -step);
             }
         }
+        if let Some(entry) = self.table.entry(at)
+            && entry.has(CONTROLLED)
+            && !entry.has(ASSURED)
+            && is_established(entry, direction)
+        {
+            self.table.assure(at);
+        }
         let now = self.now.tick();
         self.table.extend(at, now.after(lifetime), now);
     }
@@ -65,9 +74,8 @@ impl Step<'_, '_> {
     /// Ends a connection before its time.
     pub(super) fn end(&mut self, at: u32) {
         if let Some(entry) = self.table.entry(at) {
-            let (id, active) = (entry.real_server(), entry.has(ACTIVE));
-            self.snapshot.loads.ended(self.id.index(), id, active);
-            self.stats.closed += 1;
+            let closed = uncount(&self.snapshot.loads, self.id, entry);
+            self.stats.closed += u64::from(closed);
         }
         self.table.remove(at);
     }
@@ -79,6 +87,27 @@ fn view(entry: Entry<'_>, direction: Direction) -> View {
         Direction::Reply => View::Output,
         Direction::Request if is_one_sided(entry) => View::InputOnly,
         Direction::Request => View::Input,
+    }
+}
+
+/// Takes an entry that ends out of its real server's counts; whether it is a
+/// connection, and no template.
+pub(super) fn uncount(loads: &Loads, shard: ShardId, entry: Entry<'_>) -> bool {
+    let (shard, id) = (shard.index(), entry.real_server());
+    if entry.has(TEMPLATE) {
+        loads.add_template(shard, id, -1);
+        return false;
+    }
+    loads.ended(shard, id, entry.has(ACTIVE));
+    true
+}
+
+/// Whether both ends are known to take part now.
+fn is_established(entry: Entry<'_>, direction: Direction) -> bool {
+    match State::of(entry.protocol(), entry.state_bits()) {
+        State::Tcp(state) => state == TcpState::Established,
+        State::Sctp(state) => state == sctp::SctpState::Established,
+        State::Udp => direction == Direction::Reply,
     }
 }
 

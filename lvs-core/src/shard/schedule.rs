@@ -3,16 +3,33 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::bypass::nowhere;
 use super::decide::{Step, breaks_off, opens};
+use super::persist::port_of;
 use crate::config::{RealServerId, Setting, Settings};
-use crate::conn::NewConnection;
+use crate::conn::{Method, NewConnection};
 use crate::forward::{Answer, Stopped};
+use crate::lookup::{FTP, FTP_DATA};
 use crate::network::Resolution;
+use crate::packet::transport::UDP;
 use crate::packet::{FlowKey, Kind, Packet};
 use crate::sched::Arrival;
 use crate::snapshot::PlannedService;
 use crate::time::ticks;
 use crate::verdict::DropReason;
+
+/// A packet that has a real server now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scheduled {
+    /// Its connection; `None` for a packet that is scheduled by itself, of which
+    /// nothing is kept.
+    pub(super) at: Option<u32>,
+    pub(super) id: RealServerId,
+    /// The port it goes to.
+    pub(super) port: u16,
+    /// How it goes there.
+    pub(super) method: Method,
+}
 
 impl Step<'_, '_> {
     /// Whether somebody who can be answered could send from this address.
@@ -40,42 +57,88 @@ impl Step<'_, '_> {
         &mut self,
         flow: &FlowKey,
         service: &PlannedService,
-    ) -> Result<(u32, RealServerId), Stopped> {
+    ) -> Result<Scheduled, Stopped> {
         if self.drops_new(&service.settings) {
             return Err(DropReason::Defence.into());
         }
-        let (client, client_port) = flow.source();
-        let vip = flow.addresses.destination();
-        let arrival = Arrival {
-            client,
-            client_port,
-            vip,
-            now: self.now,
+        let chosen = match &service.persistence {
+            Some(persistence) => self
+                .kept(flow, service, persistence)?
+                .map(|(id, template)| (id, Some(template))),
+            None => self.pick(flow, service).map(|id| (id, None)),
         };
-        let loads = &*self.snapshot.loads;
-        let refused = Stopped::Answered(Answer::PortUnreachable, DropReason::NoRealServer);
-        let id = self
-            .schedulers
-            .get_mut(service.slot as usize)
-            .and_then(Option::as_mut)
-            .and_then(|state| state.pick(&service.roster, &arrival, loads))
-            .ok_or(refused)?;
-        let planned = self
-            .snapshot
-            .real_server(id)
-            .ok_or(DropReason::RealServerGone)?;
+        let (id, template) = match chosen {
+            Some(chosen) => chosen,
+            None if self.may_bypass(flow, service) => (RealServerId::NONE, None),
+            None => return Err(self.refusal(flow, service)),
+        };
+        let (address, port, method) = match self.snapshot.real_server(id) {
+            Some(planned) => {
+                let port = port_of(flow, service, planned);
+                (planned.address, port, planned.forwarding.into())
+            }
+            None if id == RealServerId::NONE => (nowhere(flow), 0, Method::Bypass),
+            None => return Err(DropReason::RealServerGone.into()),
+        };
+        let mut scheduled = Scheduled {
+            at: None,
+            id,
+            port,
+            method,
+        };
+        if service.one_packet && flow.protocol == UDP {
+            return Ok(scheduled);
+        }
         let new = NewConnection {
             flow: *flow,
             real_server: id,
-            address: planned.address,
-            port: planned.port,
-            method: planned.forwarding.into(),
+            address,
+            port,
+            method,
         };
         let now = self.now.tick();
         let deadline = now.after(ticks(UNCONFIRMED));
         let at = self.table.insert(&new, deadline, now)?;
-        loads.begun(self.id.index(), id);
-        Ok((at, id))
+        self.snapshot.loads.begun(self.id.index(), id);
+        if let Some(template) = template {
+            self.table.control(at, template);
+        }
+        scheduled.at = Some(at);
+        Ok(scheduled)
+    }
+
+    /// Asks the service's scheduler for a real server.
+    pub(super) fn pick(
+        &mut self,
+        flow: &FlowKey,
+        service: &PlannedService,
+    ) -> Option<RealServerId> {
+        let (client, client_port) = flow.source();
+        let arrival = Arrival {
+            client,
+            client_port,
+            vip: flow.addresses.destination(),
+            now: self.now,
+        };
+        let loads = &*self.snapshot.loads;
+        self.schedulers
+            .get_mut(service.slot as usize)
+            .and_then(Option::as_mut)
+            .and_then(|state| state.pick(&service.roster, &arrival, loads))
+    }
+
+    /// What a client is told for whom there is no real server. Nothing, where it
+    /// asked an address that is not the host's, as only services on marks have:
+    /// the kernel cannot answer from it either.
+    pub(super) fn refusal(&self, flow: &FlowKey, service: &PlannedService) -> Stopped {
+        let vip = flow.addresses.destination();
+        let reason = DropReason::NoRealServer;
+        if service.key.address().is_none()
+            && self.snapshot.network.resolve(vip) != Resolution::Local
+        {
+            return Stopped::Dropped(reason);
+        }
+        Stopped::Answered(Answer::PortUnreachable, reason)
     }
 }
 
@@ -95,6 +158,20 @@ pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
     wanted && !breaks_off(packet) && packet.flow.source_port != FTP_DATA
 }
 
+/// Whether a packet of no connection is to a port of FTP's data. Only a
+/// persistent service schedules it, and where there is no real server it is the
+/// host's.
+///
+/// *Source:* the behaviour of `ip_vs_schedule` and `ip_vs_leave`, Linux 6.12.
+pub(super) const fn is_for_ftp_data(flow: &FlowKey, service: &PlannedService) -> bool {
+    service.key.port() == FTP && flow.destination_port != FTP
+}
+
+/// Whether a service leaves what is to a port of FTP's data to the host, as it
+/// keeps no client's connections together.
+pub(super) const fn leaves_to_host(flow: &FlowKey, service: &PlannedService) -> bool {
+    service.persistence.is_none() && is_for_ftp_data(flow, service)
+}
+
 /// How long a connection is kept of which no packet was seen yet.
 const UNCONFIRMED: Duration = Duration::from_secs(3);
-pub(super) const FTP_DATA: u16 = 20;

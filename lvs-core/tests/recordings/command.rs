@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Mark(MarkRule),
     ListConnections,
     ListServices,
+    /// With how many templates name each real server.
+    ListTemplates,
     /// What each tunnel wraps packets in as well.
     ListTunnels,
     ListTimeouts,
@@ -119,7 +121,10 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
         }
         ["ip", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: false }),
         ["ip", "-6", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: true }),
-        ["ip", "route", "get", _] => Ok(Command::ListOther),
+        // What carries a mark is the director's wherever it is sent.
+        ["ip", "rule", "add", "fwmark", _, "lookup", _]
+        | ["ip", "route", "add", "local", _, "dev", "lo", "table", _]
+        | ["ip", "route", "get", _] => Ok(Command::ListOther),
         _ => Err(format!("the command {line}")),
     }
 }
@@ -164,6 +169,7 @@ fn ipvsadm(words: &[&str]) -> Result<Command, String> {
         ["-C"] => return Ok(Command::Clear),
         ["-Lnc"] => return Ok(Command::ListConnections),
         ["-Ln"] => return Ok(Command::ListServices),
+        ["-Ln", "--persistent-conn"] => return Ok(Command::ListTemplates),
         ["-Ln", "--tun-info"] => return Ok(Command::ListTunnels),
         ["-L", "--timeout"] => return Ok(Command::ListTimeouts),
         ["-Ln", "--stats", "--exact"] => return Ok(Command::ListTraffic),
@@ -204,9 +210,16 @@ fn ipvsadm(words: &[&str]) -> Result<Command, String> {
         ("-e", ["-r", address, options @ ..]) => {
             real_server(address, options).map(|made| Command::EditRealServer(key, made))
         }
-        ("-d", ["-r", address]) => Ok(Command::RemoveRealServer(key, address.parse().unwrap())),
+        ("-d", ["-r", address]) => Ok(Command::RemoveRealServer(key, end(address))),
         _ => Err(unknown()),
     }
+}
+
+/// An address, with a port or without.
+fn end(text: &str) -> SocketAddr {
+    let address = |text: &str| text.trim_matches(['[', ']']).parse().unwrap();
+    text.parse()
+        .unwrap_or_else(|_| SocketAddr::new(address(text), 0))
 }
 
 fn marked(family: Family, mark: &str) -> ServiceKey {
@@ -303,7 +316,7 @@ fn real_server(address: &str, options: &[&str]) -> Result<RealServer, String> {
     if let ForwardingMethod::Tunnel(of) = &mut forwarding {
         *of = tunnel;
     }
-    Ok(RealServer::new(address.parse().unwrap(), forwarding)
+    Ok(RealServer::new(end(address), forwarding)
         .weight(weight)
         .thresholds(thresholds))
 }

@@ -137,6 +137,7 @@ impl<'m> Director<'m> {
             Command::ListConnections
             | Command::ListTunnels
             | Command::ListServices
+            | Command::ListTemplates
             | Command::ListTimeouts
             | Command::ListTraffic
             | Command::ListOther => return Ok(()),

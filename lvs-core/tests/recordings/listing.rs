@@ -5,11 +5,11 @@
 //! may end two of its ticks late.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use lvs_core::config::GueChecksum;
-use lvs_core::{Connection, ForwardingMethod, Instant, Service, Tunnel};
+use lvs_core::config::{ClientMask, GueChecksum};
+use lvs_core::{Connection, ForwardingMethod, Instant, RealServer, RealServerId, Service, Tunnel};
 
 use crate::director::Director;
 
@@ -50,18 +50,43 @@ pub(crate) fn connections(
 
 /// Compares a listing of services and real servers (`ipvsadm -Ln`).
 pub(crate) fn services(printed: &str, director: &Director<'_>) -> Result<(), String> {
-    compare_services(printed, director, |_| None)
+    compare(printed, director, |service, real_server, id| {
+        let method = method(real_server.forwarding);
+        let (active, inactive) = director.loads().connections(id);
+        let end = end(service, real_server);
+        let weight = real_server.share().get();
+        format!("{end} {method} {weight} {active} {inactive}")
+    })
 }
 
 /// Compares the same with a column of tunnels (`ipvsadm -Ln --tun-info`).
 pub(crate) fn tunnels(printed: &str, director: &Director<'_>) -> Result<(), String> {
-    compare_services(printed, director, |forwarding| Some(tunnel(forwarding)))
+    compare(printed, director, |service, real_server, id| {
+        let method = method(real_server.forwarding);
+        let tunnel = tunnel(real_server.forwarding);
+        let (active, inactive) = director.loads().connections(id);
+        let end = end(service, real_server);
+        let weight = real_server.share().get();
+        format!("{end} {method} {tunnel} {weight} {active} {inactive}")
+    })
 }
 
-fn compare_services(
+/// Compares the same listing with templates (`ipvsadm -Ln --persistent-conn`).
+pub(crate) fn templates(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    compare(printed, director, |service, real_server, id| {
+        let (active, inactive) = director.loads().connections(id);
+        let templates = director.loads().templates(id);
+        let end = end(service, real_server);
+        let weight = real_server.share().get();
+        format!("{end} {weight} {templates} {active} {inactive}")
+    })
+}
+
+/// Compares a listing of services, each real server's line made by `row`.
+fn compare(
     printed: &str,
     director: &Director<'_>,
-    column: fn(ForwardingMethod) -> Option<String>,
+    row: impl Fn(&Service, &RealServer, RealServerId) -> String,
 ) -> Result<(), String> {
     let (mut listed, mut service) = (BTreeSet::new(), String::new());
     for line in printed.lines().skip(3) {
@@ -78,7 +103,7 @@ fn compare_services(
         .draft
         .services
         .iter()
-        .flat_map(|service| rows(service, director, column))
+        .flat_map(|service| rows(service, director, &row))
         .collect();
     if mine == listed {
         return Ok(());
@@ -132,13 +157,19 @@ fn shown(connection: &Connection) -> Vec<String> {
     let flow = connection.flow;
     let end = |(address, port)| SocketAddr::new(address, port).to_string();
     let protocol = match flow.protocol {
+        0 => "IP",
         6 => "TCP",
         132 => "SCTP",
         _ => "UDP",
     };
+    let state = match (connection.template, connection.assured) {
+        (true, true) => "ASSURED",
+        (true, false) => "NONE",
+        _ => connection.state.name(),
+    };
     vec![
         protocol.to_string(),
-        connection.state.name().to_string(),
+        state.to_string(),
         end(flow.source()),
         end(flow.destination()),
         end((connection.address, connection.port)),
@@ -152,6 +183,35 @@ fn agree(left: &str, remaining: Duration) -> bool {
     let earliest = remaining.saturating_sub(SLACK).as_secs();
     let latest = (remaining + SLACK).as_secs();
     (earliest..=latest).contains(&listed)
+}
+
+/// A service as the words of its line.
+fn named(service: &Service) -> String {
+    let flags = flags(service);
+    let mut name = format!("{} {}{flags}", service.key, service.scheduler.name());
+    if let Some(persistence) = service.persistence {
+        name += &format!(" persistent {}", persistence.timeout.as_secs());
+        match persistence.mask {
+            Some(ClientMask::V4(mask)) if mask != Ipv4Addr::BROADCAST => {
+                name += &format!(" mask {mask}");
+            }
+            Some(ClientMask::V6(length)) if length < 128 => name += &format!(" mask {length}"),
+            _ => {}
+        }
+    }
+    if service.one_packet {
+        name += " ops";
+    }
+    name
+}
+
+/// What ipvsadm says of a forwarding method.
+const fn method(forwarding: ForwardingMethod) -> &'static str {
+    match forwarding {
+        ForwardingMethod::Masquerade => "Masq",
+        ForwardingMethod::DirectRoute => "Route",
+        ForwardingMethod::Tunnel(_) => "Tunnel",
+    }
 }
 
 /// What ipvsadm says of a tunnel.
@@ -173,41 +233,27 @@ fn tunnel(forwarding: ForwardingMethod) -> String {
     }
 }
 
-/// A service and its real servers as the words of their lines; `column` is one
-/// more after the method.
+/// A service and its real servers as the words of their lines.
 fn rows(
     service: &Service,
     director: &Director<'_>,
-    column: fn(ForwardingMethod) -> Option<String>,
+    row: impl Fn(&Service, &RealServer, RealServerId) -> String,
 ) -> Vec<String> {
-    let name = format!(
-        "{} {}{}",
-        service.key,
-        service.scheduler.name(),
-        flags(service)
-    );
+    let name = named(service);
     let snapshot = director.shard.snapshot();
     let ids = snapshot
         .real_servers()
         .filter(|(key, ..)| *key == service.key());
     let real_servers = ids.map(|(_, address, port, id)| {
-        let same =
-            |rs: &&lvs_core::RealServer| rs.address == address && rs.port_in(&service.key) == port;
+        let same = |rs: &&RealServer| rs.address == address && rs.port_in(&service.key) == port;
         let real_server = service.real_servers.iter().find(same).unwrap();
-        let method = match real_server.forwarding {
-            ForwardingMethod::Masquerade => "Masq",
-            ForwardingMethod::DirectRoute => "Route",
-            ForwardingMethod::Tunnel(_) => "Tunnel",
-        };
-        let more = column(real_server.forwarding);
-        let method = [method].into_iter().chain(more.as_deref());
-        let method = method.collect::<Vec<_>>().join(" ");
-        let (active, inactive) = director.loads().connections(id);
-        let end = SocketAddr::new(address, port);
-        let weight = real_server.share().get();
-        format!("{name} -> {end} {method} {weight} {active} {inactive}")
+        format!("{name} -> {}", row(service, real_server, id))
     });
     std::iter::once(name.clone()).chain(real_servers).collect()
+}
+
+fn end(service: &Service, real_server: &RealServer) -> SocketAddr {
+    SocketAddr::new(real_server.address, real_server.port_in(&service.key))
 }
 
 /// The switches of a service's scheduler, after a space if there are any.

@@ -29,7 +29,14 @@ pub(crate) fn play(scenario: &Scenario) -> Result<(), String> {
 }
 
 fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
-    let now = Instant::from_nanoseconds(((START + step.at) * 1e9) as u64);
+    let now = instant(START + step.at);
+    for round in 1.. {
+        let moment = START + f64::from(round) * ROUND;
+        if moment > START + step.at {
+            break;
+        }
+        director.shard.expire(instant(moment), u32::MAX);
+    }
     director.shard.expire(now, u32::MAX);
     match &step.act {
         Act::Send {
@@ -120,6 +127,7 @@ fn run(
     match command {
         Command::ListConnections => listing::connections(printed, director, now),
         Command::ListServices => listing::services(printed, director),
+        Command::ListTemplates => listing::templates(printed, director),
         Command::ListTunnels => listing::tunnels(printed, director),
         Command::ListTimeouts => listing::timeouts(printed, director),
         Command::ListTraffic => listing::traffic(printed, director),
@@ -159,7 +167,14 @@ fn hexadecimal(frame: &[u8]) -> String {
     frame.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn instant(seconds: f64) -> Instant {
+    Instant::from_nanoseconds((seconds * 1e9) as u64)
+}
+
 /// Where the kernel keeps the values of settings.
 const SETTINGS: &str = "/proc/sys/net/ipv4/vs/";
+/// Seconds between the moments at which the kernel looks at timers that were set
+/// to about a minute.
+const ROUND: f64 = 5.12;
 /// Seconds on the clock at the first step.
 const START: f64 = 1000.0;

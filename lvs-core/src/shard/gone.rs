@@ -1,0 +1,79 @@
+//! Connections whose real server is gone, or that make way for others.
+//!
+//! *Source:* the behaviour of `ip_vs_in_hook` and `ip_vs_expire_nodest_conn_flush`,
+//! Linux 6.12.
+
+use super::decide::Step;
+use super::observe::is_one_sided;
+use crate::config::{Setting, Settings, Weight};
+use crate::conn::sctp::SctpState;
+use crate::conn::tcp::TcpState;
+use crate::conn::{ASSURED, CONTROLLED, Entry, Method, State, TEMPLATE};
+use crate::snapshot::{PlannedRealServer, Snapshot};
+
+impl Step<'_, '_> {
+    /// Ends a connection before its time, and its template with it, if nothing
+    /// else needs that and it never saw an established one.
+    pub(super) fn end_with_template(&mut self, at: u32) {
+        let controller = self.table.entry(at).and_then(Entry::controller);
+        self.end(at);
+        let Some((controller, entry)) = controller.and_then(|at| Some((at, self.table.entry(at)?)))
+        else {
+            return;
+        };
+        let is_worth_keeping = entry.has(TEMPLATE) && entry.has(ASSURED);
+        if entry.controlled() == 0 && !is_worth_keeping {
+            self.end(controller);
+        }
+    }
+
+    /// Ends what is bound to real servers that are gone, among the entries from
+    /// `next` on, at most `budget` of them; where to go on, if there is more.
+    pub(super) fn sweep(&mut self, next: u32, budget: u32) -> Option<u32> {
+        let end = self.table.touched() as u32;
+        let until = next.saturating_add(budget).min(end);
+        for at in next..until {
+            let is_gone = self.table.entry(at).is_some_and(|entry| {
+                entry.is_used()
+                    && entry.controlled() == 0
+                    && entry.method() != Method::Bypass
+                    && self.snapshot.real_server(entry.real_server()).is_none()
+            });
+            if is_gone {
+                self.end_with_template(at);
+            }
+        }
+        (until < end).then_some(until)
+    }
+}
+
+/// Whether `new` lacks real servers that `old` had, and their connections are
+/// to end.
+pub(super) fn calls_for_sweep(old: &Snapshot, new: &Snapshot) -> bool {
+    let numbers = (0u32..).map(crate::config::RealServerId);
+    new.config.settings().is_on(Setting::ExpireNodestConn)
+        && numbers
+            .zip(&old.real_servers)
+            .any(|(id, planned)| planned.is_some() && new.real_server(id).is_none())
+}
+
+/// Whether a packet that asks for a connection gets a new one in place of this
+/// one, which has ended but is still remembered, or whose real server takes
+/// no more. Connections of a template are taken up again.
+pub(super) fn makes_way(
+    entry: Entry<'_>,
+    planned: Option<&PlannedRealServer>,
+    settings: &Settings,
+) -> bool {
+    let quiet = planned.is_some_and(|planned| planned.weight == Weight::ZERO);
+    if quiet && settings.is_on(Setting::ExpireNodestConn) {
+        return true;
+    }
+    let mode = settings.get(Setting::ConnReuseMode);
+    let ended = match State::of(entry.protocol(), entry.state_bits()) {
+        State::Tcp(TcpState::TimeWait | TcpState::Close) | State::Sctp(SctpState::Closed) => true,
+        State::Tcp(TcpState::FinWait) => mode & 2 != 0 && is_one_sided(entry),
+        _ => false,
+    };
+    mode != 0 && ended && !entry.has(CONTROLLED)
+}
