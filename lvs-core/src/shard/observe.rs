@@ -60,11 +60,8 @@ impl Step<'_, '_> {
                 snapshot.loads.add(self.id.index(), id, step, -step);
             }
         }
-        if let Some(entry) = self.table.entry(at)
-            && entry.has(CONTROLLED)
-            && !entry.has(ASSURED)
-            && is_established(entry, direction)
-        {
+        let entry = entry.entry();
+        if entry.has(CONTROLLED) && !entry.has(ASSURED) && is_established(entry, direction) {
             self.table.assure(at);
         }
         let now = self.now.tick();
