@@ -21,7 +21,7 @@
 use crate::config::RealServerId;
 
 use super::cache::Cache;
-use super::locality::is_burdened;
+use super::locality::{adopt, is_burdened};
 use super::share::least;
 use super::{Arrival, Counts, Roster, Rule};
 
@@ -41,12 +41,7 @@ impl Locality {
 
 impl Rule for Locality {
     fn adopt(&mut self, old: Option<&Roster>, new: &Roster) {
-        let (old, Some(new)) = (old.and_then(Roster::localities), new.localities()) else {
-            return;
-        };
-        if old.is_none_or(|old| !new.goes_on_from(old)) {
-            self.cache.clear(new.row(self.shard));
-        }
+        adopt(&mut self.cache, self.shard, old, new);
     }
 
     fn pick<C: Counts>(

@@ -23,7 +23,7 @@ use crate::config::RealServerId;
 use crate::time::{Tick, ticks};
 
 use super::cache::{Cache, Entry};
-use super::locality::{Localities, is_burdened};
+use super::locality::{Localities, adopt, is_burdened};
 use super::memory::Row;
 use super::roster::Member;
 use super::share::{Share, least};
@@ -57,12 +57,7 @@ impl ReplicatedLocality {
 
 impl Rule for ReplicatedLocality {
     fn adopt(&mut self, old: Option<&Roster>, new: &Roster) {
-        let (old, Some(new)) = (old.and_then(Roster::localities), new.localities()) else {
-            return;
-        };
-        if old.is_none_or(|old| !new.goes_on_from(old)) {
-            self.cache.clear(new.row(self.shard));
-        }
+        adopt(&mut self.cache, self.shard, old, new);
     }
 
     fn pick<C: Counts>(

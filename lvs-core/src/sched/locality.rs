@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::config::RealServerId;
 
-use super::cache::{WORDS, WORDS_WITH_SETS};
+use super::cache::{Cache, WORDS, WORDS_WITH_SETS};
 use super::memory::{Memory, Row};
 use super::roster::Member;
 use super::{Counts, Roster};
@@ -66,6 +66,16 @@ impl Localities {
             .places
             .binary_search_by(|place| at(place).map(|m| m.id).cmp(&Some(number)));
         at(self.places.get(found.ok()?)?)
+    }
+}
+
+/// Has a shard forget its destinations where `new` does not go on from `old`.
+pub(super) fn adopt(cache: &mut Cache, shard: usize, old: Option<&Roster>, new: &Roster) {
+    let (old, Some(new)) = (old.and_then(Roster::localities), new.localities()) else {
+        return;
+    };
+    if old.is_none_or(|old| !new.goes_on_from(old)) {
+        cache.clear(new.row(shard));
     }
 }
 
