@@ -1,5 +1,6 @@
 //! Typed reading of a table's fields; every fault is noted, none ends the reading.
 
+use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
@@ -209,26 +210,7 @@ impl<'t> Fields<'t> {
         help: &str,
         reading: &mut Reading<'_>,
     ) -> Option<Given<u64>> {
-        let value = self.get(name)?;
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|digits| i128::from_str_radix(digits.as_str(), digits.radix()).ok())
-            .and_then(|number| u64::try_from(number).ok())
-            .filter(|number| range.contains(number));
-        if number.is_none() {
-            let what = format!(
-                "{name} is {}, but must be a whole number from {} to {}",
-                reading.written(&value.span()),
-                range.start(),
-                range.end()
-            );
-            reading.fault(value.span(), self.place(name), what, help);
-        }
-        number.map(|number| Given {
-            value: number,
-            span: value.span(),
-        })
+        self.whole(name, range, help, reading)
     }
 
     /// The whole number in the field `name`, which may be negative.
@@ -239,12 +221,22 @@ impl<'t> Fields<'t> {
         help: &str,
         reading: &mut Reading<'_>,
     ) -> Option<Given<i32>> {
+        self.whole(name, range, help, reading)
+    }
+
+    fn whole<N: TryFrom<i128> + PartialOrd + Display>(
+        &self,
+        name: &str,
+        range: RangeInclusive<N>,
+        help: &str,
+        reading: &mut Reading<'_>,
+    ) -> Option<Given<N>> {
         let value = self.get(name)?;
         let number = value
             .get_ref()
             .as_integer()
             .and_then(|digits| i128::from_str_radix(digits.as_str(), digits.radix()).ok())
-            .and_then(|number| i32::try_from(number).ok())
+            .and_then(|number| N::try_from(number).ok())
             .filter(|number| range.contains(number));
         if number.is_none() {
             let what = format!(
