@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles steer.bpf.c (and headers.h) to steer.bpf.o, the object lvs-io carries.
+# Compiles steer.bpf.c (with packet.h and headers.h) to steer.bpf.o, the object lvs-io carries.
 #
 #   build.sh           writes steer.bpf.o
 #   build.sh --check   compiles elsewhere and fails if the committed object
