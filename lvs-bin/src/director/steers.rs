@@ -68,7 +68,7 @@ pub(super) fn unsteered(config: &Config) -> impl Iterator<Item = ServiceKey> {
     let keys = config.services().iter().map(Service::key);
     keys.filter(|key| {
         let mut rules = rules_of(config, key);
-        rules.any(|rule| whole_address(rule.destination).is_none())
+        rules.any(|rule| rule.address().is_none())
     })
 }
 
@@ -89,29 +89,15 @@ fn rules_of<'c>(config: &'c Config, key: &ServiceKey) -> impl Iterator<Item = &'
 
 /// The requests that a rule marks.
 fn requests(rule: &MarkRule) -> Vec<Steer> {
-    let Some(address) = whole_address(rule.destination) else {
+    let Some(address) = rule.address() else {
         return Vec::new();
     };
     let protocol = rule.protocol.unwrap_or(0);
-    let single: Option<Vec<u16>> = rule
-        .destination_ports
-        .iter()
-        .map(|range| (range.start() == range.end()).then_some(*range.start()))
-        .collect();
-    match single {
-        Some(ports) if !ports.is_empty() && !ports.contains(&0) => ports
-            .into_iter()
-            .flat_map(|port| ends(protocol, address, port, End::Destination))
-            .collect(),
-        _ => ends(protocol, address, 0, End::Destination).collect(),
+    let to = |port| ends(protocol, address, port, End::Destination);
+    match rule.single_ports() {
+        Some(ports) => ports.flat_map(to).collect(),
+        None => to(0).collect(),
     }
-}
-
-/// The address a prefix is, if it is one.
-fn whole_address(prefix: Option<Prefix>) -> Option<IpAddr> {
-    let Prefix { address, length } = prefix?;
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    (length == longest).then_some(address)
 }
 
 /// The port replies come from, 0 where it may be any.

@@ -3,6 +3,7 @@
 use core::num::NonZeroU32;
 
 use super::Shard;
+use crate::config::MarkRule;
 use crate::packet::icmp::Quote;
 use crate::packet::{FlowKey, Kind, Packet, PacketBuf};
 use crate::snapshot::Snapshot;
@@ -13,7 +14,9 @@ impl Shard<'_> {
     /// an ICMP error about one.
     ///
     /// For callers whose source of packets gives the director everything: the
-    /// host has what is not asked for already, and must not get it twice.
+    /// host has what is not asked for already, and must not get it twice. What a
+    /// rule marks is asked for by the address and the ports it names: whatever
+    /// else it looks at is not seen before the packet is here.
     ///
     /// *Cost:* that of parsing; for packets with verdict
     /// [`Host`](crate::Verdict::Host) only.
@@ -24,18 +27,45 @@ impl Shard<'_> {
         }
         match packet.kind {
             Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
-                let mark = self
-                    .snapshot
-                    .config
-                    .classifier()
-                    .mark(buf.ingress(), &packet);
-                asks_for(&self.snapshot, &packet.flow, mark)
+                may_be_asked_for(&self.snapshot, &packet.flow, Ports::Known)
             }
-            Kind::Fragment => self.snapshot.may_be_of_a_service(&packet.flow),
-            Kind::IcmpError => Quote::parse(buf, &packet)
-                .is_some_and(|quote| asks_for(&self.snapshot, &quote.flow.reversed(), None)),
+            Kind::Fragment => may_be_asked_for(&self.snapshot, &packet.flow, Ports::Unknown),
+            Kind::IcmpError => Quote::parse(buf, &packet).is_some_and(|quote| {
+                may_be_asked_for(&self.snapshot, &quote.flow.reversed(), Ports::Known)
+            }),
         }
     }
+}
+
+/// Whether a flow has ports, or is a fragment's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ports {
+    Known,
+    Unknown,
+}
+
+/// Whether a flow looks like one to a service, or from a masqueraded real
+/// server, by nothing but protocol, addresses and ports.
+fn may_be_asked_for(snapshot: &Snapshot, flow: &FlowKey, ports: Ports) -> bool {
+    let by_address = match ports {
+        Ports::Known => asks_for(snapshot, flow, None),
+        Ports::Unknown => snapshot.may_be_of_a_service(flow),
+    };
+    let named = |rule: &MarkRule| {
+        let serves = |mark| snapshot.service(flow, Some(mark)).is_some();
+        names(rule, flow, ports) && rule.mark.is_some_and(serves)
+    };
+    by_address || snapshot.config.classifier().rules.iter().any(named)
+}
+
+/// Whether a rule names the address a flow is to, its protocol and its port.
+fn names(rule: &MarkRule, flow: &FlowKey, ports: Ports) -> bool {
+    rule.address() == Some(flow.addresses.destination())
+        && rule.protocol.is_none_or(|it| it == flow.protocol)
+        && (ports == Ports::Unknown
+            || rule
+                .single_ports()
+                .is_none_or(|mut named| named.any(|port| port == flow.destination_port)))
 }
 
 /// Whether a flow is one to a service, or from a masqueraded real server's port.

@@ -24,6 +24,7 @@ mod forwarding;
 mod fragments;
 mod icmp_errors;
 mod malformed;
+mod marks;
 mod not_ours;
 mod sctp;
 mod shards;
@@ -47,6 +48,7 @@ fn table() -> Vec<Scenario> {
         icmp_errors::scenarios(),
         shards::scenarios(),
         malformed::scenarios(),
+        marks::scenarios(),
         fragments::scenarios(),
         sctp::scenarios(),
         defences::scenarios(),

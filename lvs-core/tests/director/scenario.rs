@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lvs_core::config::{Classifier, MarkRule};
 use lvs_core::packet::Seed;
 use lvs_core::steer::shard_of;
 use lvs_core::{Config, Draft, DropReason, Limits, Service, Setting, Settings, Verdict};
@@ -17,6 +18,7 @@ pub(crate) struct Scenario {
     name: String,
     services: Vec<Service>,
     settings: Settings,
+    classifier: Classifier,
     wiring: Wiring,
     shards: usize,
     capacity: usize,
@@ -49,6 +51,7 @@ pub(crate) fn scenario(name: impl Into<String>) -> Scenario {
         name: name.into(),
         services: Vec::new(),
         settings: Settings::default(),
+        classifier: Classifier::default(),
         wiring: Wiring::default(),
         shards: 1,
         capacity: 16,
@@ -74,6 +77,12 @@ impl Scenario {
     pub(crate) fn set(mut self, setting: Setting, value: i32) -> Self {
         let set = self.settings.set(setting, value);
         set.expect("a value it takes");
+        self
+    }
+
+    /// With rules that mark packets.
+    pub(crate) fn marking(mut self, rules: impl IntoIterator<Item = MarkRule>) -> Self {
+        self.classifier.rules.extend(rules);
         self
     }
 
@@ -219,6 +228,7 @@ impl Scenario {
         let draft = Draft {
             services: self.services.clone(),
             settings: self.settings,
+            classifier: self.classifier.clone(),
             ..Draft::default()
         };
         let config = Config::checked(draft).expect("a valid configuration");
