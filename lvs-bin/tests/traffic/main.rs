@@ -22,3 +22,4 @@ mod queues;
 mod setup;
 #[path = "../../../lvs-io/af-xdp/tests/skip/mod.rs"]
 mod skip;
+mod two_directors;
