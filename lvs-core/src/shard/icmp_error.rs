@@ -38,7 +38,7 @@ impl Step<'_, '_> {
         let (at, direction) = match found {
             Some(found) => found,
             None => match self.schedule_error(buf, packet, &flow)? {
-                Ok(at) => (at, Direction::Request),
+                Ok(scheduled) => return self.about_reply(buf, packet, &quote, scheduled),
                 Err(verdict) => return Ok(verdict),
             },
         };
@@ -50,25 +50,19 @@ impl Step<'_, '_> {
         if method == Method::Bypass {
             return Ok(Verdict::Host);
         }
-        let rewritten = method == Method::Masquerade;
-        if rewritten && !icmp::checksum_fits(buf, packet) {
-            return Err(DropReason::BadIcmpChecksum.into());
-        }
         match direction {
             Direction::Request => {
-                self.stats.count_packet(id, direction, packet.length);
-                let planned = self
-                    .snapshot
-                    .real_server(id)
-                    .ok_or(DropReason::RealServerGone)?;
-                let network = &self.snapshot.network;
-                match self.to_real_server(id, planned, port, method)? {
-                    Some(to) => forward::about_reply(buf, packet, &quote, &to, network),
-                    None => Ok(Verdict::Host),
-                }
+                let known = Scheduled {
+                    at: Some(at),
+                    id,
+                    port,
+                    method,
+                };
+                self.about_reply(buf, packet, &quote, known)
             }
             Direction::Reply => {
                 let request = entry.flow();
+                check_to_rewrite(buf, packet, method)?;
                 let hop = self.hop_to_client(at, request.addresses.source())?;
                 forward::may_pass(packet, &hop)?;
                 self.stats.count_packet(id, direction, packet.length);
@@ -77,6 +71,29 @@ impl Step<'_, '_> {
                     buf, packet, &quote, service, &hop, network,
                 )?)
             }
+        }
+    }
+
+    /// An ICMP error about a service's packet to a client: to the real server
+    /// that the client has, or would have.
+    fn about_reply(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        quote: &Quote,
+        whose: Scheduled,
+    ) -> Result<Verdict, Stopped> {
+        let Scheduled {
+            id, port, method, ..
+        } = whose;
+        check_to_rewrite(buf, packet, method)?;
+        self.stats
+            .count_packet(id, Direction::Request, packet.length);
+        let snapshot = self.snapshot;
+        let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
+        match self.to_real_server(id, planned, port, method)? {
+            Some(to) => forward::about_reply(buf, packet, quote, &to, &snapshot.network),
+            None => Ok(Verdict::Host),
         }
     }
 
@@ -129,17 +146,22 @@ impl Step<'_, '_> {
     }
 
     /// An ICMP error about no connection of this shard, by the reversed flow it
-    /// quotes: the connection it begins, where a service wants that
+    /// quotes: the real server it is scheduled to, where a service wants that
     /// (`schedule_icmp`); or the verdict that it is another shard's or the host's.
+    ///
+    /// A mark is the error's own. Errors are not sent on past all real servers
+    /// (`cache_bypass`), nor answered.
+    ///
+    /// *Source:* the behaviour of `ip_vs_in_icmp` and `ip_vs_leave`, Linux 6.12.
     fn schedule_error(
         &mut self,
         buf: &mut PacketBuf<'_>,
         packet: &Packet,
         flow: &FlowKey,
-    ) -> Result<Result<u32, Verdict>, Stopped> {
+    ) -> Result<Result<Scheduled, Verdict>, Stopped> {
         let snapshot = self.snapshot;
-        // What mark the connection's packets carried is not known.
-        let service = snapshot.service(flow, None);
+        let mark = snapshot.config.classifier().mark(buf.ingress(), packet);
+        let service = snapshot.service(flow, mark);
         let owner = match service {
             Some(service) => self.next_owner(&service.owners, flow.source()),
             None => match snapshot.masqueraded_reply(flow) {
@@ -158,15 +180,27 @@ impl Step<'_, '_> {
         let Some(service) = service.filter(wanted) else {
             return Ok(Err(Verdict::Host));
         };
-        let Scheduled { at, id, .. } = self.schedule(flow, service)?;
-        self.stats.count_connection(id);
-        // Of a packet scheduled by itself nothing is kept that could be told.
-        let Some(at) = at else {
-            return Ok(Err(Verdict::Host));
-        };
-        if let Some(mut entry) = self.table.entry_mut(at) {
+        let scheduled = self.schedule(flow, service)?;
+        if scheduled.method == Method::Bypass {
+            scheduled.at.into_iter().for_each(|at| self.end(at));
+            return Err(DropReason::NoRealServer.into());
+        }
+        self.stats.count_connection(scheduled.id);
+        if let Some(mut entry) = scheduled.at.and_then(|at| self.table.entry_mut(at)) {
             entry.set_client_link(buf.ingress(), packet.vlan, packet.source_mac);
         }
-        Ok(Ok(at))
+        Ok(Ok(scheduled))
     }
+}
+
+/// Refuses to rewrite an error whose checksum is wrong: it would be right then.
+fn check_to_rewrite(
+    buf: &PacketBuf<'_>,
+    packet: &Packet,
+    method: Method,
+) -> Result<(), DropReason> {
+    if method == Method::Masquerade && !icmp::checksum_fits(buf, packet) {
+        return Err(DropReason::BadIcmpChecksum);
+    }
+    Ok(())
 }

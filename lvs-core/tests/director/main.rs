@@ -84,14 +84,10 @@ fn every_drop_reason_has_a_scenario() {
 }
 
 /// Drop reasons no scenario can show, and why.
-const EXCUSED: [(DropReason, &str); 4] = [
+const EXCUSED: [(DropReason, &str); 3] = [
     (
         DropReason::NoConnection,
         "the real server is told; only a director without an address could not",
-    ),
-    (
-        DropReason::NoRealServer,
-        "the client is told; one who cannot be is a bad source, or past a limit",
     ),
     (
         DropReason::IndexFull,

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use lvs_core::config::{Classifier, Family as Ip, MacMatch, MarkRule, Prefix};
 use lvs_core::{
-    ChecksumState, Config, Draft, Limits, PacketBuf, Persistence, Port, RealServer, Scheduler,
-    Service, Setting, Verdict,
+    ChecksumState, Config, Draft, DropReason, Limits, PacketBuf, Persistence, Port, RealServer,
+    Scheduler, Service, Setting, Verdict,
 };
 
 use crate::common::bed::{self, Bed};
 use crate::common::frame::{Frame, Mac};
-use crate::common::packet::{Packet, icmp, tcp, udp};
-use crate::common::place::{FAMILIES, Family, OUTSIDE, Wiring, from_client, to_server};
+use crate::common::icmp::port_unreachable;
+use crate::common::packet::{Packet, tcp, udp};
+use crate::common::place::{FAMILIES, Family, OUTSIDE, Wiring, from_client, to_client, to_server};
 use crate::scenario::{Scenario, scenario};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -91,6 +92,8 @@ fn by_family(w: Family) -> Vec<Scenario> {
             .sends(to_server(12, &packet().ack().ttl(63)))
             .remembers(1),
         kept_together(w),
+        error_on_mark(w),
+        error_past_all(w),
     ]
 }
 
@@ -115,6 +118,48 @@ fn kept_together(w: Family) -> Scenario {
         .sends(to_server(11, &other.clone().ttl(63)))
         .takes(from_client(&again))
         .sends(to_server(12, &again.clone().ttl(63)))
+}
+
+/// An error has the mark that its own packet gets: its quote has none.
+fn error_on_mark(w: Family) -> Scenario {
+    let quoted = udp(w.web, w.client).ttl(60).bytes();
+    let error = || port_unreachable(w.client.ip(), w.vip(), &quoted);
+    scenario(format!(
+        "with schedule_icmp an error goes by its own mark, {}",
+        w.name
+    ))
+    .set(Setting::ScheduleIcmp, 1)
+    .with(marked(w))
+    .marking([to_vip(w)])
+    .takes(from_client(&error()))
+    .sends(to_server(12, &error().ttl(63)))
+    .remembers(1)
+}
+
+/// Errors find no real server: they do not go on to where they were sent.
+fn error_past_all(w: Family) -> Scenario {
+    let elsewhere = SocketAddr::new(w.router, 80);
+    let quoted = udp(elsewhere, w.client).ttl(60).bytes();
+    let mut service = marked(w);
+    service.real_servers.clear();
+    let mut rule = to_vip(w);
+    rule.destination = None;
+    scenario(format!("cache_bypass is not for errors, {}", w.name))
+        .set(Setting::ScheduleIcmp, 1)
+        .set(Setting::CacheBypass, 1)
+        .with(service)
+        .marking([rule])
+        .takes(from_client(&udp(w.client, elsewhere)))
+        .sends(to_client(&udp(w.client, elsewhere).ttl(63)))
+        .remembers(1)
+        .seconds(400)
+        .takes(from_client(&port_unreachable(
+            w.client.ip(),
+            w.router,
+            &quoted,
+        )))
+        .drops_it(DropReason::NoRealServer)
+        .remembers(0)
 }
 
 /// Whoever steers packets by addresses and ports alone has taken these from the
@@ -149,12 +194,7 @@ fn what_may_be_marked_is_asked_for() {
         let elsewhere = SocketAddr::new(w.outside, 80);
         assert!(!asked(&from_client(&tcp(w.client, elsewhere).syn())));
         let reply = tcp(at(80), w.client).ack().bytes();
-        let unreachable = if w.vip().is_ipv4() {
-            (3, 3, 0)
-        } else {
-            (1, 4, 0)
-        };
-        let error = icmp(w.router, w.vip(), unreachable, &reply);
+        let error = port_unreachable(w.router, w.vip(), &reply);
         assert!(asked(&from_client(&error)), "an error about a reply");
     }
 }
