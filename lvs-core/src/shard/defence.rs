@@ -125,16 +125,15 @@ impl Step<'_, '_> {
         if entry.controlled() > 0 {
             return;
         }
+        let packets = entry.packets();
         let worth_little = match State::of(entry.protocol(), entry.state_bits()) {
-            _ if entry.has(TEMPLATE) => !entry.has(ASSURED),
+            _ if entry.has(TEMPLATE) && !self.is_of_one_packets(entry) => !entry.has(ASSURED),
+            _ if entry.has(TEMPLATE) => self.is_idle(entry) && self.defence.tires_of(packets),
             State::Tcp(TcpState::SynReceived | TcpState::SynAck)
             | State::Sctp(SctpState::Init1 | SctpState::Init) => true,
             State::Tcp(TcpState::Established)
             | State::Sctp(SctpState::Established)
-            | State::Udp => {
-                let packets = entry.packets();
-                self.is_idle(entry) && self.defence.tires_of(packets)
-            }
+            | State::Udp => self.is_idle(entry) && self.defence.tires_of(packets),
             State::Tcp(_) | State::Sctp(_) => false,
         };
         if worth_little {
@@ -142,10 +141,21 @@ impl Step<'_, '_> {
         }
     }
 
+    /// Whether an entry is of a service that keeps no connections.
+    fn is_of_one_packets(&self, entry: Entry<'_>) -> bool {
+        let planned = self.snapshot.real_server(entry.real_server());
+        let service = planned.and_then(|it| self.snapshot.services.get(it.service as usize));
+        service.is_some_and(|service| service.one_packet)
+    }
+
     /// Whether a connection's last packet was long ago.
     fn is_idle(&self, entry: Entry<'_>) -> bool {
-        let state = State::of(entry.protocol(), entry.state_bits());
-        let lifetime = self.snapshot.lifetimes.of(state);
+        let lifetime = if entry.has(TEMPLATE) {
+            entry.lifetime()
+        } else {
+            let state = State::of(entry.protocol(), entry.state_bits());
+            self.snapshot.lifetimes.of(state)
+        };
         let left = self.now.tick().until(entry.deadline()).max(0) as u32;
         lifetime.saturating_sub(left) >= ticks(IDLE)
     }

@@ -87,6 +87,10 @@ impl Step<'_, '_> {
             method,
         };
         if service.one_packet && flow.protocol == UDP {
+            // Those packets are counted with what is kept of them.
+            if let Some(mut entry) = template.and_then(|at| self.table.entry_mut(at)) {
+                entry.count_packet();
+            }
             return Ok(scheduled);
         }
         let new = NewConnection {

@@ -1,16 +1,29 @@
 //! Settings that defend a director or clear up behind connections, and the
 //! packets that go by those of others.
 
-use lvs_core::{DropReason, Protocol, RealServer, Service, Setting};
+use std::time::Duration;
 
+use lvs_core::{DropReason, Persistence, Protocol, RealServer, Service, Setting};
+
+use crate::common::icmp::port_unreachable;
 use crate::common::packet::{Packet, icmp, other, tcp, udp};
 use crate::common::place::{FAMILIES, Family, from_client, from_server, to_client, to_server};
 use crate::scenario::{Scenario, scenario};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let all = FAMILIES.into_iter();
-    all.flat_map(|w| [defences(w), reuse(w), strangers(w), ipsec(w)].concat())
-        .collect()
+    all.flat_map(|w| {
+        [
+            defences(w),
+            templates(w),
+            reuse(w),
+            strangers(w),
+            one_packets(w),
+            ipsec(w),
+        ]
+        .concat()
+    })
+    .collect()
 }
 
 fn masquerade(w: Family, protocol: Protocol) -> Service {
@@ -67,6 +80,47 @@ fn defences(w: Family) -> Vec<Scenario> {
         .remembers(usize::from(number))
     };
     vec![every_second, half_open, idle(0, 1), idle(0, 3), idle(1, 9)]
+}
+
+/// Templates are entries of their own: a client that never had a connection may
+/// lose its, others keep theirs.
+fn templates(w: Family) -> Vec<Scenario> {
+    let long = Persistence::new(Duration::from_secs(3000));
+    let defended = |name: String, service: Service| {
+        scenario(format!("{name}, {}", w.name))
+            .set(Setting::DropEntry, 3)
+            .with(service.real_server(direct(w, 11)).persistent(long))
+    };
+    let packet = || tcp(w.client, w.web);
+    let sent = |scenario: Scenario, packet: Packet| {
+        let taken = scenario.takes(from_client(&packet));
+        taken.sends(to_server(11, &packet.ttl(63)))
+    };
+    let pass = |scenario: Scenario, seconds| scenario.repeated(seconds, |it, _| it.seconds(1));
+    let begun = |name: &str| {
+        let begun = defended(name.to_owned(), w.service(Protocol::Tcp));
+        sent(begun, packet().syn()).remembers(2)
+    };
+    let never = begun("drop_entry ends the template of one who never had a connection");
+    let never = pass(sent(never, packet().rst()), 700).remembers(0);
+    let once = begun("drop_entry keeps the template of one who had a connection");
+    let once = sent(sent(once, packet().ack()), packet().rst());
+    let once = pass(once, 700).remembers(1);
+    let by_itself = |packets: u16, left: usize| {
+        let mut service = w.service(Protocol::Udp);
+        service.one_packet = true;
+        let name = format!("drop_entry, a template after {packets} packets by themselves");
+        let counted = defended(name, service)
+            .repeated(packets, |scenario, _| sent(scenario, udp(w.client, w.web)));
+        pass(pass(counted, 58).remembers(1), 700).remembers(left)
+    };
+    vec![
+        never,
+        once,
+        by_itself(1, 0),
+        by_itself(8, 0),
+        by_itself(9, 1),
+    ]
 }
 
 fn reuse(w: Family) -> Vec<Scenario> {
@@ -179,6 +233,49 @@ fn strangers(w: Family) -> Vec<Scenario> {
         .seconds(4)
         .remembers(0),
     ]
+}
+
+/// With `schedule_icmp`, errors to a service that schedules each packet by itself.
+fn one_packets(w: Family) -> Vec<Scenario> {
+    let quoted = |from| udp(from, w.client).ttl(60).bytes();
+    let error = || port_unreachable(w.client.ip(), w.vip(), &quoted(w.web));
+    // The checksum of what is quoted stays as it was.
+    let mut inside = quoted(w.real_at(11, 80));
+    let checksum = w.header as usize + 6..w.header as usize + 8;
+    inside[checksum.clone()].copy_from_slice(&quoted(w.web)[checksum]);
+    let rows = [
+        (RealServer::direct_route as fn(_) -> _, error()),
+        (
+            |rip| RealServer::masquerade((rip, 80).into()),
+            port_unreachable(w.client.ip(), w.real(11), &inside),
+        ),
+    ];
+    let each = rows
+        .into_iter()
+        .enumerate()
+        .flat_map(|(row, (real_server, out))| {
+            let mut service = w
+                .service(Protocol::Udp)
+                .real_server(real_server(w.real(11)));
+            service.one_packet = true;
+            let kept = service
+                .clone()
+                .persistent(Persistence::new(Duration::from_secs(100)));
+            [(service, 0), (kept, 1)].map(|(service, remembered)| {
+                scenario(format!(
+                    "an error scheduled by itself, row {row}, {remembered} templates, {}",
+                    w.name
+                ))
+                .set(Setting::ScheduleIcmp, 1)
+                .with(service)
+                .takes(from_client(&error()))
+                .sends(to_server(11, &out.clone().ttl(63)))
+                .takes(from_client(&error()))
+                .sends(to_server(11, &out.clone().ttl(63)))
+                .remembers(remembered)
+            })
+        });
+    each.collect()
 }
 
 fn ipsec(w: Family) -> Vec<Scenario> {
