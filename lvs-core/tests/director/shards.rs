@@ -1,15 +1,76 @@
 //! Several shards: a masqueraded connection lives where the hash of its client
 //! says, whichever queue its packets land on; the others live where they land.
 
-use lvs_core::{Protocol, RealServer};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use lvs_core::config::ClientMask;
+use lvs_core::{Persistence, Protocol, RealServer, Service};
 
 use crate::common::icmp::{port_unreachable, too_big};
-use crate::common::packet::{Checksum, tcp, udp};
+use crate::common::packet::{Checksum, Packet, tcp, udp};
 use crate::common::place::{FAMILIES, Family, from_client, from_server, to_client, to_server};
+use crate::marks::{marked, to_vip};
 use crate::scenario::{Scenario, owner, scenario};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    FAMILIES.into_iter().flat_map(by_family).collect()
+    let all = FAMILIES.into_iter();
+    all.flat_map(|w| [by_family(w), persistent(w)].concat())
+        .collect()
+}
+
+/// A persistent client's connections, which its template keeps together, are
+/// one shard's, wherever they land and however its server is reached.
+fn persistent(w: Family) -> Vec<Scenario> {
+    let minutes = Persistence::new(Duration::from_secs(360));
+    let masked = match w.vip() {
+        IpAddr::V4(_) => minutes.mask(ClientMask::V4([255, 255, 255, 0].into())),
+        IpAddr::V6(_) => minutes.mask(ClientMask::V6(64)),
+    };
+    let home_of = |kept: &Persistence| owner(SocketAddr::new(kept.masked(w.client.ip()), 0));
+    // Their turns begin apart.
+    let server_of = |home| [12, 11][home];
+    let direct = |number| RealServer::direct_route(w.real(number));
+    let service = w.service(Protocol::Tcp);
+    let service = service.real_server(direct(11)).real_server(direct(12));
+    let dns = SocketAddr::new(w.vip(), 53);
+    let again = |port| SocketAddr::new(w.client.ip(), port);
+    let syn = |from, to| tcp(from, to).syn();
+    let run = |name: &str, kept: Persistence, service: Service, packets: [Packet; 3]| {
+        let home = home_of(&kept);
+        let [first, second, third] = packets;
+        let out = |packet: &Packet| to_server(server_of(home), &packet.clone().ttl(63));
+        scenario(format!("{name}, {}", w.name))
+            .on_two_shards()
+            .with(service.persistent(kept))
+            .takes_at(home, from_client(&first))
+            .sends(out(&first))
+            .takes_at(1 - home, from_client(&second))
+            .hands_to(home)
+            .sends(out(&second))
+            .takes_at(1 - home, from_client(&third))
+            .hands_to(home)
+            .sends(out(&third))
+            // A template and three connections.
+            .remembers(4)
+            .takes_at(1 - home, from_client(&first))
+            .hands_to(home)
+            .sends(out(&first))
+            .remembers(4)
+    };
+    let web = [1, 2, 3].map(|port| syn(again(port), w.web));
+    let net = [7, 8, 9].map(|number| syn(w.client_at(number, 1), w.web));
+    let every = [syn(again(1), w.web), udp(again(2), dns), syn(again(3), dns)];
+    vec![
+        run(
+            "a persistent client is one shard's",
+            minutes,
+            service.clone(),
+            web,
+        ),
+        run("so are clients that count as one", masked, service, net),
+        run("so is a client of a mark", minutes, marked(w), every).marking([to_vip(w)]),
+    ]
 }
 
 fn by_family(w: Family) -> Vec<Scenario> {
