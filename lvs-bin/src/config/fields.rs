@@ -352,7 +352,11 @@ fn mistyped(value: &Spanned<DeValue<'_>>, place: &str, expected: &str, reading: 
     let help = match expected {
         "a text" => format!("put it in quotes, as in \"{}\"", written.trim_matches('"')),
         "a list of texts" => format!("put it in brackets, as in [{written}]"),
-        _ => format!("begin it with a line [{name}]"),
+        _ => {
+            let parts = place.split(", ").filter_map(|part| part.split(' ').next());
+            let header: Vec<_> = parts.collect();
+            format!("begin it with a line [{}]", header.join("."))
+        }
     };
     reading.fault(value.span(), place, what, help);
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use lvs_core::Port;
 use lvs_core::config::{Classifier, MacMatch, MarkRule, Prefix};
@@ -82,9 +83,8 @@ fn source_mac(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<MacMatch
     let bytes: Option<Vec<u8>> = text
         .split(':')
         .map(|byte| {
-            u8::from_str_radix(byte, 16)
-                .ok()
-                .filter(|_| byte.len() == 2)
+            let digits = byte.len() == 2 && byte.bytes().all(|it| it.is_ascii_hexdigit());
+            u8::from_str_radix(byte, 16).ok().filter(|_| digits)
         })
         .collect();
     let mac = bytes.and_then(|bytes| bytes.try_into().ok());
@@ -118,7 +118,7 @@ fn prefix<'t>(fields: &Fields<'t>, name: &str, reading: &mut Reading<'t>) -> Opt
 
 fn parse_prefix(text: &str) -> Option<Prefix> {
     let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length.parse::<u8>().ok()?)),
+        Some((address, length)) => (address, Some(digits::<u8>(length)?)),
         None => (text, None),
     };
     let address: IpAddr = address.parse().ok()?;
@@ -131,8 +131,8 @@ fn ports(fields: &Fields<'_>, name: &str, reading: &mut Reading<'_>) -> Vec<Rang
     let mut ranges = Vec::new();
     for Given { value, span } in fields.strings(name, reading).map_or(vec![], |it| it.value) {
         let (first, last) = value.split_once('-').unwrap_or((value, value));
-        match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
-            (Ok(first), Ok(last)) if first <= last => ranges.push(first..=last),
+        match (digits::<u16>(first.trim()), digits(last.trim())) {
+            (Some(first), Some(last)) if first <= last => ranges.push(first..=last),
             _ => {
                 let what = format!("{name} has {value:?}, but must hold ports and ranges of them");
                 let help = "write them as in [\"80\", \"8000-8999\"]";
@@ -141,6 +141,12 @@ fn ports(fields: &Fields<'_>, name: &str, reading: &mut Reading<'_>) -> Vec<Rang
         }
     }
     ranges
+}
+
+/// A number of digits alone; Rust would take a sign too.
+fn digits<N: FromStr>(text: &str) -> Option<N> {
+    let is_number = text.bytes().all(|it| it.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 const PROTOCOLS: [(&str, u8); 3] = [("tcp", 6), ("udp", 17), ("sctp", 132)];
@@ -172,6 +178,7 @@ mod tests {
             "192.0.2/24",
             "web",
             "1.2.3.4/",
+            "1.2.3.4/+8",
         ] {
             assert_eq!(length(wrong), None, "{wrong}");
         }

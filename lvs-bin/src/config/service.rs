@@ -85,6 +85,11 @@ fn address<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<S
     fields.require("address", help, reading);
     let help = "say which, as in protocol = \"tcp\"";
     fields.require("protocol", help, reading);
+    if let Some(span) = fields.given("family") {
+        let what = "family is given, but the address says which it is";
+        let help = "remove it, or write mark = 1 in place of address and protocol";
+        reading.fault(span, fields.place("family"), what, help);
+    }
     let address = virtual_address(fields, reading);
     let protocol = fields.choice("protocol", &PROTOCOLS, reading)?;
     let Given {
@@ -100,10 +105,10 @@ fn address<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<S
 /// What a service on a firewall mark is identified by, and the place of the mark.
 fn mark<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<Given<ServiceKey>> {
     for name in ["address", "protocol"] {
-        if fields.has(name) {
+        if let Some(span) = fields.given(name) {
             let what = format!("{name} is given, but the mark alone says what is served");
             let help = "remove it; rules [[mark]] say which packets carry the mark";
-            reading.fault(fields.span(), fields.place(name), what, help);
+            reading.fault(span, fields.place(name), what, help);
         }
     }
     let help = "say of which packets, as in family = \"ipv4\"";

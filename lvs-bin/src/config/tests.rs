@@ -11,6 +11,9 @@ use lvs_io::{Options, WantedMode};
 
 use super::{DirectorSettings, Settings};
 
+mod marks;
+mod options;
+
 /// What is said about a file with this text.
 fn said(text: &str) -> String {
     Settings::parse("lvs.toml", text).unwrap_err().to_string()
@@ -19,6 +22,15 @@ fn said(text: &str) -> String {
 /// What is said about a file whose `[director]` is right.
 fn said_of(services: &str) -> String {
     said(&format!("director.interfaces = [\"eth0\"]\n{services}"))
+}
+
+/// What is wrong with such a file, each as "place: what; help".
+fn refused(services: &str) -> Vec<String> {
+    let text = format!("director.interfaces = [\"eth0\"]\n{services}");
+    let faults = Settings::parse("lvs.toml", &text).err();
+    let told = faults.iter().flat_map(|faults| faults.faults());
+    told.map(|it| format!("{}: {}; {}", it.place, it.what, it.help))
+        .collect()
 }
 
 #[test]

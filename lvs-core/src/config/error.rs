@@ -59,9 +59,13 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuplicateService(service) => {
+                let other = match service {
+                    ServiceKey::Address { .. } => "port",
+                    ServiceKey::Mark { .. } => "mark",
+                };
                 write!(
                     f,
-                    "service {service} is given twice: join the two or change one's port"
+                    "service {service} is given twice: join the two or change one's {other}"
                 )
             }
             Self::DuplicateRealServer {
