@@ -120,6 +120,35 @@ fn every_setting_is_read_by_its_name() {
     }
 }
 
+/// What the example shows behind "# " to be taken away.
+#[test]
+fn what_the_example_leaves_out_is_right_as_well() {
+    let (_, left_out) = include_str!("../../../lvs.example.toml")
+        .split_once("# Everything below is left out here")
+        .unwrap();
+    let is_toml = |line: &&str| {
+        let is_field = line.split(' ').nth(1) == Some("=");
+        line.starts_with(['[', '#']) || is_field
+    };
+    let lines = left_out.lines().filter_map(|line| line.strip_prefix("# "));
+    let mut text = "director.interfaces = ['eth0']\n".to_owned();
+    lines
+        .filter(is_toml)
+        .for_each(|line| text += &format!("{line}\n"));
+    let read = Settings::parse("lvs.example.toml", &text).unwrap();
+    let services = read.config.services();
+    assert_eq!(services.len(), 3, "{text}");
+    assert!(
+        services
+            .iter()
+            .all(|service| service.real_servers.len() == 1)
+    );
+    assert!(services[0].persistence.is_some() && services[1].one_packet);
+    assert_eq!(services[2].key.address(), None, "on a mark");
+    assert_eq!(read.config.classifier().rules.len(), 1);
+    assert_eq!(read.config.settings().get(Setting::ExpireNodestConn), 1);
+}
+
 #[test]
 fn options_are_refused_for_each_of_them() {
     let said = |address: &str, options: &str| {
