@@ -6,6 +6,7 @@ mod place;
 mod tap;
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use lvs::lvs_io::WantedMode;
@@ -119,6 +120,18 @@ fn serves_with_marks(mode: WantedMode) {
 /// VIP has moved.
 fn moved_under_load(text: &str, mode: WantedMode) -> Option<Vec<(Family, HeldConnection)>> {
     let place = Place::new(text, mode)?;
+    let ended = held_while(&place, || {
+        place.move_vip(0, 1);
+        // Those that live make many exchanges in this time, the others fail.
+        std::thread::sleep(Duration::from_secs(2));
+        both_serve(&place, 1);
+    });
+    Some(ended)
+}
+
+/// What has become of connections of either server that are held while something
+/// happens.
+fn held_while(place: &Place, happens: impl FnOnce()) -> Vec<(Family, HeldConnection)> {
     let held = Family::BOTH.map(|family| {
         let held = Held::open(&place.client, echo(family), HELD, PAUSE, DEADLINE);
         (family, held.unwrap())
@@ -126,10 +139,7 @@ fn moved_under_load(text: &str, mode: WantedMode) -> Option<Vec<(Family, HeldCon
     for (_, held) in &held {
         held.round(DEADLINE).unwrap();
     }
-    place.move_vip(0, 1);
-    // Those that live make many exchanges in this time, the others fail.
-    std::thread::sleep(Duration::from_secs(2));
-    both_serve(&place, 1);
+    happens();
     let ended = held.into_iter().flat_map(|(family, held)| {
         let ends = held.stop().into_iter();
         ends.map(move |end| (family, end))
@@ -142,7 +152,7 @@ fn moved_under_load(text: &str, mode: WantedMode) -> Option<Vec<(Family, HeldCon
             assert!(count > HELD / 8, "{family}: {count} connections of {name}");
         }
     }
-    Some(ended)
+    ended
 }
 
 /// The new owner of the VIP leaves what it knows nothing of to its own host,
@@ -164,6 +174,32 @@ fn all_connections_live(mode: WantedMode) {
     for (family, end) in ended {
         assert!(end.error.is_none(), "{family} {end:?}");
         assert!(end.exchanges > 10, "{family} {end:?}");
+    }
+}
+
+/// When the owner of the VIP has died and the other is alone by its file, that
+/// one's connections live, and clients of the dead one are told and come anew.
+fn the_living_one_serves(mode: WantedMode) {
+    let Some(place) = Place::new(SAMPLE, mode) else {
+        return;
+    };
+    let of_a = |line: &&str| line.contains("192.0.2.11\"") || line.contains("::11\"");
+    let alone: Vec<_> = SAMPLE.lines().filter(|line| !of_a(line)).collect();
+    let ended = held_while(&place, || {
+        place.bury_a(&alone.join("\n"));
+        // Until the clients of the dead one have sent again what was lost.
+        std::thread::sleep(Duration::from_secs(4));
+        for family in Family::BOTH {
+            let requests = || http_many(web(family), Request::Name, 20, DEADLINE);
+            let names = place.client.run(|| requests().into_iter().collect());
+            let names: BTreeSet<String> = names.unwrap();
+            assert_eq!(names, BTreeSet::from(["b".to_owned()]), "{family}");
+        }
+    });
+    for (family, end) in ended {
+        let error = end.error.as_ref().map(std::io::Error::kind);
+        let expected = (end.server == "a").then_some(ErrorKind::ConnectionReset);
+        assert_eq!(error, expected, "{family} {end:?}");
     }
 }
 
@@ -241,6 +277,8 @@ in_both_modes! {
     all_connections_live:
         native_all_connections_live_where_both_choose_alike
         packet_all_connections_live_where_both_choose_alike,
+    the_living_one_serves:
+        native_the_living_one_serves packet_the_living_one_serves,
     circles_where_two_remember:
         native_packets_circle_where_two_remember packet_packets_circle_where_two_remember,
 }

@@ -83,15 +83,31 @@ impl Place {
         })
     }
 
-    /// Moves the VIP from one machine to the other, and has the client ask anew
-    /// who has it, as after a gratuitous ARP.
+    /// Moves the VIP from one machine to the other, and has the client notice, as
+    /// by a gratuitous ARP.
     pub(super) fn move_vip(&self, from: usize, to: usize) {
         own_vip(&self.machines[from].namespace, false);
         own_vip(&self.machines[to].namespace, true);
+        self.ask_anew();
+    }
+
+    /// Has the client ask again who has the VIP.
+    fn ask_anew(&self) {
         let mut network = self.client.network().unwrap();
         for family in Family::BOTH {
             network.delete_neighbour(LINK, vip(family)).unwrap();
         }
+    }
+
+    /// Lets machine `a` die, and `b` take over: it gets the VIP, and by its
+    /// configuration `text` it is alone.
+    pub(super) fn bury_a(&self, text: &str) {
+        let [a, b] = &self.machines;
+        a.namespace.network().unwrap().set_down(LINK).unwrap();
+        own_vip(&b.namespace, true);
+        self.ask_anew();
+        let settings = Settings::parse(NAMES[1], text).unwrap();
+        b.director.apply(settings.config).unwrap();
     }
 
     /// Sends a datagram with this TTL from `port`, 0 for any; the port, and the
