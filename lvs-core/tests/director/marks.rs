@@ -193,6 +193,9 @@ fn what_may_be_marked_is_asked_for() {
         assert!(!asked(&from_client(&udp(w.client, at(80)))));
         let elsewhere = SocketAddr::new(w.outside, 80);
         assert!(!asked(&from_client(&tcp(w.client, elsewhere).syn())));
+        let later = |packet: Packet| from_client(&packet.fragment(1480, false));
+        assert!(asked(&later(tcp(w.client, at(81)))), "its port is not seen");
+        assert!(!asked(&later(udp(w.client, at(80)))));
         let reply = tcp(at(80), w.client).ack().bytes();
         let error = port_unreachable(w.router, w.vip(), &reply);
         assert!(asked(&from_client(&error)), "an error about a reply");

@@ -203,9 +203,18 @@ fn the_living_one_serves(mode: WantedMode) {
     }
 }
 
+/// A datagram that was asked with.
+#[derive(Debug)]
+struct Asked {
+    /// Who answered.
+    answer: Option<String>,
+    /// TTL and sender of each of its crossings.
+    ways: Vec<(u8, usize)>,
+}
+
 /// Clients that ask again from the same port after the VIP has moved, and what
 /// crossed then.
-fn asked_again(text: &str, mode: WantedMode) -> Option<Vec<(Option<String>, Vec<(u8, usize)>)>> {
+fn asked_again(text: &str, mode: WantedMode) -> Option<Vec<Asked>> {
     let place = Place::new(text, mode)?;
     let services = Family::BOTH.map(dns);
     let ports: Vec<_> = (0..8)
@@ -219,7 +228,8 @@ fn asked_again(text: &str, mode: WantedMode) -> Option<Vec<(Option<String>, Vec<
     let asked = ports.into_iter().map(|(to, port)| {
         let tap = Tap::start(&place.switch);
         let (_, answer) = place.ask(to, port, TTL);
-        (answer, of(&tap.stop(), port).collect())
+        let ways = of(&tap.stop(), port).collect();
+        Asked { answer, ways }
     });
     Some(asked.collect())
 }
@@ -231,18 +241,19 @@ fn circles_where_two_remember(mode: WantedMode) {
     let Some(asked) = asked_again(&by_turns(), mode) else {
         return;
     };
-    let circled = asked.iter().filter(|(answer, _)| answer.is_none());
+    let circled = asked.iter().filter(|asked| asked.answer.is_none());
     let circled: Vec<_> = circled.collect();
     assert!(!circled.is_empty(), "{asked:?}");
     assert!(
         circled
             .iter()
-            .all(|(_, ways)| ways.len() == usize::from(TTL) - 1),
+            .all(|asked| asked.ways.len() == usize::from(TTL) - 1),
         "{circled:?}"
     );
     let asked = asked_again(SAMPLE, mode).unwrap_or_default();
-    for (answer, ways) in &asked {
-        assert!(answer.is_some() && ways.len() < 2, "{answer:?} {ways:?}");
+    for asked in asked {
+        let once = asked.answer.is_some() && asked.ways.len() < 2;
+        assert!(once, "{asked:?}");
     }
 }
 
