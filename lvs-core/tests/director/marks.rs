@@ -64,8 +64,8 @@ fn by_family(w: Family) -> Vec<Scenario> {
     let named = |name: &str| scenario(format!("{name}, {}", w.name)).with(marked(w));
     let packet = || tcp(w.client, w.web);
     let told_apart = |name: &str, rules: Vec<MarkRule>| {
-        named(name)
-            .marking(rules)
+        let marked = rules.into_iter().fold(named(name), Scenario::marked);
+        marked
             .takes(from_other(&packet().syn()))
             .host()
             .takes(from_client(&packet().syn()))
@@ -77,7 +77,7 @@ fn by_family(w: Family) -> Vec<Scenario> {
     };
     let midstream = |sloppy| {
         named(&format!("what is under way, with sloppy_tcp {sloppy}"))
-            .marking([to_vip(w)])
+            .marked(to_vip(w))
             .set(Setting::SloppyTcp, sloppy)
             .takes(from_client(&packet().ack()))
     };
@@ -109,7 +109,7 @@ fn kept_together(w: Family) -> Scenario {
     let name = format!("a mark keeps a client over ports and protocols, {}", w.name);
     scenario(name)
         .with(service)
-        .marking([to_vip(w)])
+        .marked(to_vip(w))
         .takes(from_client(&first))
         .sends(to_server(12, &first.clone().ttl(63)))
         .takes(from_client(&second))
@@ -130,7 +130,7 @@ fn error_on_mark(w: Family) -> Scenario {
     ))
     .set(Setting::ScheduleIcmp, 1)
     .with(marked(w))
-    .marking([to_vip(w)])
+    .marked(to_vip(w))
     .takes(from_client(&error()))
     .sends(to_server(12, &error().ttl(63)))
     .remembers(1)
@@ -148,7 +148,7 @@ fn error_past_all(w: Family) -> Scenario {
         .set(Setting::ScheduleIcmp, 1)
         .set(Setting::CacheBypass, 1)
         .with(service)
-        .marking([rule])
+        .marked(rule)
         .takes(from_client(&udp(w.client, elsewhere)))
         .sends(to_client(&udp(w.client, elsewhere).ttl(63)))
         .remembers(1)

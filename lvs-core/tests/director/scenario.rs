@@ -18,7 +18,7 @@ pub(crate) struct Scenario {
     name: String,
     services: Vec<Service>,
     settings: Settings,
-    classifier: Classifier,
+    marks: Vec<MarkRule>,
     wiring: Wiring,
     shards: usize,
     capacity: usize,
@@ -51,7 +51,7 @@ pub(crate) fn scenario(name: impl Into<String>) -> Scenario {
         name: name.into(),
         services: Vec::new(),
         settings: Settings::default(),
-        classifier: Classifier::default(),
+        marks: Vec::new(),
         wiring: Wiring::default(),
         shards: 1,
         capacity: 16,
@@ -73,16 +73,16 @@ impl Scenario {
         self
     }
 
+    /// With one more rule of what gets a mark.
+    pub(crate) fn marked(mut self, rule: MarkRule) -> Self {
+        self.marks.push(rule);
+        self
+    }
+
     /// With another value of a setting.
     pub(crate) fn set(mut self, setting: Setting, value: i32) -> Self {
         let set = self.settings.set(setting, value);
         set.expect("a value it takes");
-        self
-    }
-
-    /// With rules that mark packets.
-    pub(crate) fn marking(mut self, rules: impl IntoIterator<Item = MarkRule>) -> Self {
-        self.classifier.rules.extend(rules);
         self
     }
 
@@ -228,7 +228,9 @@ impl Scenario {
         let draft = Draft {
             services: self.services.clone(),
             settings: self.settings,
-            classifier: self.classifier.clone(),
+            classifier: Classifier {
+                rules: self.marks.clone(),
+            },
             ..Draft::default()
         };
         let config = Config::checked(draft).expect("a valid configuration");

@@ -69,7 +69,7 @@ fn persistent(w: Family) -> Vec<Scenario> {
             web,
         ),
         run("so are clients that count as one", masked, service, net),
-        run("so is a client of a mark", minutes, marked(w), every).marking([to_vip(w)]),
+        run("so is a client of a mark", minutes, marked(w), every).marked(to_vip(w)),
     ]
 }
 
