@@ -30,8 +30,29 @@ pub(super) fn settings<'t>(file: &Fields<'t>, reading: &mut Reading<'t>) -> Sett
     let mut all = Settings::default();
     if let Some(fields) = file.table("settings", &names(), reading) {
         each_setting(&fields, reading, |setting, value| all.set(setting, value));
+        check_pair(&all, &fields, reading);
     }
     all
+}
+
+/// The one rule that two settings have together: the kernel has them in one
+/// (`sync_threshold`, ip_vs_ctl.c).
+fn check_pair(all: &Settings, fields: &Fields<'_>, reading: &mut Reading<'_>) {
+    let [threshold, period] = [Setting::SyncThreshold, Setting::SyncPeriod];
+    let (least, most) = (all.get(threshold), all.get(period));
+    let names = [threshold.name(), period.name()];
+    let given = names
+        .iter()
+        .find_map(|name| Some((name, fields.given(name)?)));
+    if let Some((name, span)) = given
+        && most != 0
+        && least >= most
+    {
+        let [threshold, period] = names;
+        let what = format!("{threshold} is {least}, but must be below {period}, which is {most}");
+        let help = format!("lower it, raise {period}, or write {period} = 0");
+        reading.fault(span, fields.place(name), what, help);
+    }
 }
 
 /// Reads a real server's thresholds.

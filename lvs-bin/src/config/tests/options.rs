@@ -118,6 +118,8 @@ fn every_setting_is_read_by_its_name() {
         let read = Settings::parse("lvs.toml", &text).unwrap();
         assert_eq!(read.config.settings().get(setting), least, "{name}");
     }
+    let pair = "director.interfaces = ['eth0']\n[settings]\nsync_threshold = 9\nsync_period = 0";
+    assert!(Settings::parse("lvs.toml", pair).is_ok(), "none is below 0");
 }
 
 /// What the example shows behind "# " to be taken away.
@@ -293,7 +295,7 @@ const OF_IPV6: [(&str, &str); 4] = [
 ];
 
 /// Settings of the director, and what is said about them.
-const OF_THE_DIRECTOR: [(&str, &str); 5] = [
+const OF_THE_DIRECTOR: [(&str, &str); 7] = [
     (
         "[settings]\nsloppy_udp = 1",
         "settings, sloppy_udp: sloppy_udp is not a known field; did you mean sloppy_tcp?",
@@ -323,5 +325,15 @@ const OF_THE_DIRECTOR: [(&str, &str); 5] = [
          secure_tcp, sloppy_tcp, sloppy_sctp, snat_reroute, sync_persist_mode, \
          sync_ports, sync_qlen_max, sync_refresh_period, sync_retries, \
          sync_sock_size, sync_threshold, sync_period, sync_version",
+    ),
+    (
+        "[settings]\nsync_threshold = 50",
+        "settings, sync_threshold: sync_threshold is 50, but must be below sync_period, which is \
+         50; lower it, raise sync_period, or write sync_period = 0",
+    ),
+    (
+        "[settings]\nsync_period = 3",
+        "settings, sync_period: sync_threshold is 3, but must be below sync_period, which is 3; \
+         lower it, raise sync_period, or write sync_period = 0",
     ),
 ];
