@@ -18,7 +18,7 @@ impl Shard<'_> {
     /// rule marks is asked for by the address and the ports it names: whatever
     /// else it looks at is not seen before the packet is here.
     ///
-    /// *Cost:* that of parsing; for packets with verdict
+    /// *Cost:* that of parsing, and of the rules that mark; for packets with verdict
     /// [`Host`](crate::Verdict::Host) only.
     pub fn claims(&self, buf: &mut PacketBuf<'_>) -> bool {
         let mut packet = Packet::NONE;
