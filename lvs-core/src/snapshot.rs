@@ -26,6 +26,11 @@ use crate::steer::Owner;
 pub struct Port(pub u8);
 
 impl Port {
+    /// The host itself: what it sends on its own, in so far as a director asks
+    /// for it. Nothing is transmitted by it; see
+    /// [`Verdict::Deliver`](crate::Verdict::Deliver).
+    pub const HOST: Self = Self(u8::MAX);
+
     /// Its place in arrays kept by port.
     #[must_use]
     pub const fn index(self) -> usize {
@@ -153,12 +158,21 @@ impl Snapshot {
         self.real_servers.len()
     }
 
-    /// The real servers no packet can be sent to now, and why.
+    /// The real servers no packet can be sent to now, and why. One that is the
+    /// host itself is among them only where it is masqueraded and its address a
+    /// loopback one, to which nothing goes from outside.
     pub fn unreachable(&self) -> impl Iterator<Item = (IpAddr, Resolution)> {
+        let is_reachable = |planned: &&PlannedRealServer| match planned.way {
+            Resolution::Hop(_) => true,
+            Resolution::Local => {
+                !planned.address.is_loopback() || planned.forwarding != ForwardingMethod::Masquerade
+            }
+            Resolution::Unresolved | Resolution::Unreachable => false,
+        };
         self.real_servers
             .iter()
             .flatten()
-            .filter(|planned| !matches!(planned.way, Resolution::Hop(_)))
+            .filter(move |planned| !is_reachable(planned))
             .map(|planned| (planned.address, planned.way))
     }
 

@@ -162,7 +162,7 @@ impl Stats {
         self.packets += 1;
         match verdict {
             Verdict::Transmit(_) => self.transmitted += 1,
-            Verdict::Host => self.host += 1,
+            Verdict::Host | Verdict::Deliver => self.host += 1,
             Verdict::Handoff(_) => self.handed_off += 1,
             Verdict::Drop(reason) => self.drops[reason.index()] += 1,
         }

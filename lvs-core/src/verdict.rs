@@ -10,6 +10,9 @@ pub enum Verdict {
     /// It is not the director's business: give it to the host's own stack,
     /// unchanged.
     Host,
+    /// The host itself is its real server: give it to the host's own stack as
+    /// it is now, its headers rewritten.
+    Deliver,
     /// It ends here, for this reason.
     Drop(DropReason),
     /// Its connection lives with another shard: give it there, unchanged.

@@ -160,7 +160,7 @@ impl Burst {
             at += packet.frames;
             match packet.verdict {
                 Verdict::Host if packet.host_keeps => counters.host_has_copy += 1,
-                Verdict::Host => give_back(frames, umem, host, counters),
+                Verdict::Host | Verdict::Deliver => give_back(frames, umem, host, counters),
                 Verdict::Handoff(shard) => {
                     hand_off(frames, umem, exchange, shard, packet.ingress, counters)
                 }
@@ -172,7 +172,7 @@ impl Burst {
             let frames = frames.by_ref().take(packet.frames);
             match packet.verdict {
                 Verdict::Transmit(port) => sink.put(frames, packet, umem, port, counters),
-                Verdict::Host | Verdict::Handoff(_) | Verdict::Drop(_) => {
+                Verdict::Host | Verdict::Deliver | Verdict::Handoff(_) | Verdict::Drop(_) => {
                     frames.for_each(|frame| umem.release(frame));
                 }
             }

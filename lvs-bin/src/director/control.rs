@@ -274,7 +274,7 @@ pub(super) const fn why_unreachable(way: Resolution) -> &'static str {
              neighbour solicitations?"
         }
         Resolution::Unreachable => "no route leads to it by the director's interfaces",
-        Resolution::Local => "it is the director itself",
+        Resolution::Local => "nothing from outside can be sent to a loopback address",
     }
 }
 

@@ -19,7 +19,7 @@
 use core::net::IpAddr;
 
 use super::masquerade::set_address;
-use super::{Stopped, ToRealServer, pass, record_way_back, request, send, take_ttl};
+use super::{Stopped, ToRealServer, pass, pass_back, request, send};
 use crate::config::ForwardingMethod;
 use crate::network::{Hop, Network};
 use crate::packet::checksum::pseudo_header;
@@ -42,10 +42,21 @@ pub(crate) fn about_reply(
     }
     packet.record_route(buf, packet.flow.addresses.destination());
     pass(buf, packet, to.mtu)?;
-    set_address(buf, packet.l3(), End::Destination, *to.address)?;
-    rewrite_quote(buf, quote, End::Source, (*to.address, to.port))?;
-    write_checksum(buf, packet)?;
+    address_reply_error(buf, packet, quote, (*to.address, to.port))?;
     Ok(send(buf, packet, to.hop, network)?)
+}
+
+/// Addresses an error about what the service sent to the real server at `to`,
+/// as if the real server had sent that.
+pub(super) fn address_reply_error(
+    buf: &mut PacketBuf<'_>,
+    packet: &Packet,
+    quote: &Quote,
+    to: (IpAddr, u16),
+) -> Result<(), DropReason> {
+    set_address(buf, packet.l3(), End::Destination, to.0)?;
+    rewrite_quote(buf, quote, End::Source, to)?;
+    write_checksum(buf, packet)
 }
 
 /// Forwards an error about what the client sent, which may pass, to the client,
@@ -58,8 +69,7 @@ pub(crate) fn about_request(
     hop: &Hop,
     network: &Network,
 ) -> Result<Verdict, DropReason> {
-    record_way_back(buf, packet, hop, network);
-    take_ttl(buf, packet)?;
+    pass_back(buf, packet, hop, network)?;
     set_address(buf, packet.l3(), End::Source, service.0)?;
     rewrite_quote(buf, quote, End::Destination, service)?;
     write_checksum(buf, packet)?;

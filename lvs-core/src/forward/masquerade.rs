@@ -9,7 +9,7 @@
 
 use core::net::IpAddr;
 
-use super::{ToRealServer, record_way_back, send, take_ttl};
+use super::{pass_back, send};
 use crate::network::{Hop, Network};
 use crate::packet::checksum::Change;
 use crate::packet::transport::{self, End};
@@ -20,10 +20,10 @@ use crate::verdict::{DropReason, Verdict};
 pub(super) fn request(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
-    to: &ToRealServer<'_>,
+    (address, port): (IpAddr, u16),
 ) -> Result<(), DropReason> {
-    let change = set_address(buf, packet.l3(), End::Destination, *to.address)?;
-    transport::rewrite_port(buf, packet, End::Destination, to.port, change)
+    let change = set_address(buf, packet.l3(), End::Destination, address)?;
+    transport::rewrite_port(buf, packet, End::Destination, port, change)
 }
 
 /// Forwards a real server's packet, which may pass, to the client as if the
@@ -35,8 +35,7 @@ pub(crate) fn reply(
     hop: &Hop,
     network: &Network,
 ) -> Result<Verdict, DropReason> {
-    record_way_back(buf, packet, hop, network);
-    take_ttl(buf, packet)?;
+    pass_back(buf, packet, hop, network)?;
     let change = set_address(buf, packet.l3(), End::Source, from.0)?;
     transport::rewrite_port(buf, packet, End::Source, from.1, change)?;
     send(buf, packet, hop, network)

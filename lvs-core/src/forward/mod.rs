@@ -6,6 +6,7 @@
 mod answer;
 mod direct_route;
 mod icmp_error;
+mod local;
 mod masquerade;
 mod tunnel;
 mod tunnel_error;
@@ -14,6 +15,7 @@ use core::net::IpAddr;
 
 pub(crate) use answer::{Answer, answer};
 pub(crate) use icmp_error::{about_reply, about_request};
+pub(crate) use local::{deliver, deliver_error};
 pub(crate) use masquerade::reply;
 pub(crate) use tunnel::{Outer, key as tunnel_key};
 pub(crate) use tunnel_error::{TunnelError, about_tunnel};
@@ -22,6 +24,7 @@ use crate::config::ForwardingMethod;
 use crate::network::{Hop, Network};
 use crate::packet::ethernet::{self, Ethernet};
 use crate::packet::{Addresses, Kind, Packet, PacketBuf, ipv4, ipv6};
+use crate::snapshot::Port;
 use crate::verdict::{DropReason, Verdict};
 
 /// Where a packet for a real server goes.
@@ -67,7 +70,7 @@ pub(crate) fn request(
         }
         ForwardingMethod::Masquerade => {
             pass(buf, packet, to.mtu)?;
-            masquerade::request(buf, packet, to)?;
+            masquerade::request(buf, packet, (*to.address, to.port))?;
         }
         ForwardingMethod::DirectRoute => {
             pass(buf, packet, to.mtu)?;
@@ -92,9 +95,11 @@ fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32) -> Result<(), Stoppe
 /// What a router does first with a packet from a real server: the same, but
 /// nothing is changed, so that an answer quotes the packet as it came. The
 /// kernel does so before the packet comes to IPVS, which never hears of those
-/// that stop here.
-pub(crate) fn may_pass(packet: &Packet, hop: &Hop) -> Result<(), Stopped> {
-    check_ttl(packet)?;
+/// that stop here. What the host itself sends may have any TTL.
+pub(crate) fn may_pass(buf: &PacketBuf<'_>, packet: &Packet, hop: &Hop) -> Result<(), Stopped> {
+    if buf.ingress() != Port::HOST {
+        check_ttl(packet)?;
+    }
     check_length(packet, hop.mtu)
 }
 
@@ -137,12 +142,23 @@ fn check_length(packet: &Packet, room: u32) -> Result<(), Stopped> {
     ))
 }
 
-/// Records the director's own address in the route of a packet to a client.
-fn record_way_back(buf: &mut PacketBuf<'_>, packet: &Packet, hop: &Hop, network: &Network) {
+/// What a router does last with a packet to a client: it records its own address
+/// in the packet's route, where that is asked for, and takes one off the TTL.
+/// The host's own packets are not routed.
+fn pass_back(
+    buf: &mut PacketBuf<'_>,
+    packet: &Packet,
+    hop: &Hop,
+    network: &Network,
+) -> Result<(), DropReason> {
+    if buf.ingress() == Port::HOST {
+        return Ok(());
+    }
     let own = network.interface(hop.port).and_then(|own| own.ipv4);
     if let Some(address) = own {
         packet.record_route(buf, IpAddr::V4(address));
     }
+    take_ttl(buf, packet)
 }
 
 /// Puts the Ethernet header of `hop` in front of an IP packet whose headers are

@@ -7,6 +7,7 @@ use super::answers::AnswerBudget;
 use super::defence::Defence;
 use super::fragments::Fragments;
 use super::gone::makes_way;
+use super::local::to_host;
 use super::schedule::{Scheduled, is_for_ftp_data, leaves_to_host, may_begin};
 use crate::config::{RealServerId, Setting};
 use crate::conn::{ConnTable, Direction, Method};
@@ -88,13 +89,13 @@ impl Step<'_, '_> {
                 self.observe(at, id, packet, direction);
                 match self.to_real_server(id, planned, port, method)? {
                     Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
-                    None => Ok(Verdict::Host),
+                    None => to_host(buf, packet, method, (planned.address, port)),
                 }
             }
             Direction::Reply => {
                 let service = entry.flow().destination();
                 let hop = self.hop_to_client(at, packet.flow.addresses.destination())?;
-                forward::may_pass(packet, &hop)?;
+                forward::may_pass(buf, packet, &hop)?;
                 self.observe(at, id, packet, direction);
                 let network = &self.snapshot.network;
                 Ok(forward::reply(buf, packet, service, &hop, network)?)
@@ -179,7 +180,7 @@ impl Step<'_, '_> {
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
         match self.to_real_server(id, planned, port, method)? {
             Some(to) => forward::request(buf, packet, &to, &snapshot.network),
-            None => Ok(Verdict::Host),
+            None => to_host(buf, packet, method, (planned.address, port)),
         }
     }
 

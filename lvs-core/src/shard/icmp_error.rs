@@ -1,6 +1,7 @@
 //! An ICMP error that comes in: whose packet is it about?
 
 use super::decide::Step;
+use super::local::error_to_host;
 use super::schedule::{Scheduled, leaves_to_host};
 use crate::config::{RealServerId, Setting};
 use crate::conn::{Direction, Method};
@@ -64,7 +65,7 @@ impl Step<'_, '_> {
                 let request = entry.flow();
                 check_to_rewrite(buf, packet, method)?;
                 let hop = self.hop_to_client(at, request.addresses.source())?;
-                forward::may_pass(packet, &hop)?;
+                forward::may_pass(buf, packet, &hop)?;
                 self.stats.count_packet(id, direction, packet.length);
                 let (service, network) = (request.destination(), &self.snapshot.network);
                 Ok(forward::about_request(
@@ -93,7 +94,7 @@ impl Step<'_, '_> {
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
         match self.to_real_server(id, planned, port, method)? {
             Some(to) => forward::about_reply(buf, packet, quote, &to, &snapshot.network),
-            None => Ok(Verdict::Host),
+            None => error_to_host(buf, packet, quote, method, (planned.address, port)),
         }
     }
 

@@ -8,6 +8,7 @@ mod defence;
 mod fragments;
 mod gone;
 mod icmp_error;
+mod local;
 mod observe;
 mod persist;
 mod schedule;

@@ -11,11 +11,10 @@ use crate::snapshot::PlannedRealServer;
 use crate::verdict::DropReason;
 
 impl<'s> Step<'s, '_> {
-    /// How to send to a real server; `None` when the director itself is the real
-    /// server and has the VIP, so that the packet is the host's as it is.
+    /// How to send to a real server; `None` when the host itself is the real
+    /// server.
     ///
-    /// *Errors:* a real server without a route is told to the sender. Masquerading
-    /// to the director itself would need the host's replies, which do not pass here.
+    /// *Errors:* a real server without a route is told to the sender.
     pub(super) fn to_real_server(
         &self,
         id: RealServerId,
@@ -26,8 +25,7 @@ impl<'s> Step<'s, '_> {
         let hop = match &planned.way {
             Resolution::Hop(hop) => hop,
             Resolution::Unresolved => return Err(DropReason::NextHopUnresolved.into()),
-            Resolution::Local if method != Method::Masquerade => return Ok(None),
-            Resolution::Local => return Err(DropReason::Unreachable.into()),
+            Resolution::Local => return Ok(None),
             Resolution::Unreachable => {
                 return Err(Stopped::Answered(
                     Answer::HostUnreachable,

@@ -146,7 +146,7 @@ fn removals(w: Family) -> [Scenario; 5] {
 }
 
 /// Where the next machine is, and what if that is not known.
-fn ways(w: Family) -> [Scenario; 8] {
+fn ways(w: Family) -> [Scenario; 6] {
     let named = |what: &str| scenario(format!("{what}, {}", w.name));
     let masquerade = || {
         w.service(Protocol::Tcp)
@@ -202,22 +202,6 @@ fn ways(w: Family) -> [Scenario; 8] {
                 1,
             )))
             .remembers(1),
-        named("the director itself as direct-routed real server: the packet is the host's")
-            .with(
-                w.service(Protocol::Tcp)
-                    .real_server(RealServer::direct_route(w.inside)),
-            )
-            .takes(request())
-            .host()
-            .takes(from_client(&tcp(w.client, w.web).ack()))
-            .host()
-            .remembers(1),
-        named("the director itself as masqueraded real server cannot be reached")
-            .with(w.service(Protocol::Tcp).real_server(RealServer::masquerade(
-                std::net::SocketAddr::new(w.inside, 80),
-            )))
-            .takes(request())
-            .drops_it(DropReason::Unreachable),
         named("a client that was elsewhere and is the director now has no way back")
             .with(masquerade())
             .takes(request())

@@ -23,6 +23,7 @@ mod endings;
 mod forwarding;
 mod fragments;
 mod icmp_errors;
+mod local;
 mod malformed;
 mod marks;
 mod not_ours;
@@ -52,6 +53,7 @@ fn table() -> Vec<Scenario> {
         fragments::scenarios(),
         sctp::scenarios(),
         defences::scenarios(),
+        local::scenarios(),
     ]
     .concat()
 }

@@ -41,6 +41,7 @@ enum Step {
 enum Want {
     Sends(Frame),
     Host(Frame),
+    Delivers(Frame),
     Drops(DropReason),
     HandsTo(usize, Frame),
 }
@@ -133,6 +134,11 @@ impl Scenario {
     /// It is the host's, so.
     pub(crate) fn host_gets(self, frame: Frame) -> Self {
         self.wants(|_| Want::Host(frame))
+    }
+
+    /// The host gets it, so, as a real server.
+    pub(crate) fn delivers(self, frame: Frame) -> Self {
+        self.wants(|_| Want::Delivers(frame))
     }
 
     /// It is dropped.
@@ -272,6 +278,7 @@ fn play_frame(bed: &mut Bed<'_>, shard: usize, frame: &Frame, want: &Want) -> Re
     let (verdict, bytes) = match want {
         Want::Sends(out) => (Verdict::Transmit(out.port), Some(out.bytes())),
         Want::Host(out) => (Verdict::Host, Some(out.bytes())),
+        Want::Delivers(out) => (Verdict::Deliver, Some(out.bytes())),
         Want::Drops(reason) => (Verdict::Drop(*reason), None),
         Want::HandsTo(shard, out) => {
             let id = lvs_core::ShardId(*shard as u8);
@@ -296,7 +303,7 @@ fn play_frame(bed: &mut Bed<'_>, shard: usize, frame: &Frame, want: &Want) -> Re
     }
     // What came in right must go out right, by the slow reading as well.
     match (want, read(&frame.bytes()), read(&taken.bytes)) {
-        (Want::Sends(_), Ok(_), Err(wrong)) => Err(wrong),
+        (Want::Sends(_) | Want::Delivers(_), Ok(_), Err(wrong)) => Err(wrong),
         _ => Ok(()),
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     },
     /// Packets that are marked from now on.
     Mark(MarkRule),
+    /// The host takes in what carries a mark.
+    TakeMarked,
     ListConnections,
     ListServices,
     /// With how many templates name each real server.
@@ -121,10 +123,10 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
         }
         ["ip", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: false }),
         ["ip", "-6", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: true }),
-        // What carries a mark is the director's wherever it is sent.
-        ["ip", "rule", "add", "fwmark", _, "lookup", _]
-        | ["ip", "route", "add", "local", _, "dev", "lo", "table", _]
-        | ["ip", "route", "get", _] => Ok(Command::ListOther),
+        ["ip", "rule", "add", "fwmark", _, "lookup", _] => Ok(Command::TakeMarked),
+        ["ip", "route", "add", "local", _, "dev", "lo", "table", _] | ["ip", "route", "get", _] => {
+            Ok(Command::ListOther)
+        }
         _ => Err(format!("the command {line}")),
     }
 }

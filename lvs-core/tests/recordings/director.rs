@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lvs_core::config::Prefix;
 use lvs_core::network::{Interface, Neighbour, Route, Way};
 use lvs_core::{
     Config, Draft, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port, RealServer,
@@ -13,6 +14,8 @@ use lvs_core::{
 };
 
 use crate::command::Command;
+use crate::frame::{Packet, word};
+use crate::host::Host;
 
 /// A director that takes commands and frames.
 pub(crate) struct Director<'m> {
@@ -20,8 +23,8 @@ pub(crate) struct Director<'m> {
     pub(crate) draft: Draft,
     pub(crate) network: Arc<Network>,
     pub(crate) shard: Shard<'m>,
-    /// Addresses at which the host takes packets out of tunnels.
-    pub(crate) tunnel_ends: Vec<IpAddr>,
+    /// The host it is on.
+    pub(crate) host: Host,
     planner: Planner,
     mtus: [u32; 2],
     routes: Vec<Route>,
@@ -45,7 +48,7 @@ impl<'m> Director<'m> {
             draft: Draft::default(),
             network,
             shard,
-            tunnel_ends: Vec::new(),
+            host: Host::default(),
             planner,
             mtus,
             routes,
@@ -57,7 +60,8 @@ impl<'m> Director<'m> {
     /// *Errors:* what is wrong with it, in the words of the kernel's error.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let name = name.rsplit('.').next().unwrap();
-        if (name, value) == ("ip_forward", "1") {
+        if name == "ip_forward" {
+            self.host.forwards = value == "1";
             return Ok(());
         }
         let set = self.draft.set_sysctl(name, value, PROCESSORS);
@@ -124,7 +128,7 @@ impl<'m> Director<'m> {
             } => self
                 .routes
                 .push(out(prefix, length, port(&interface), Some(gateway))),
-            Command::AddTunnelEnd(address) => self.tunnel_ends.push(address),
+            Command::AddTunnelEnd(address) => self.host.tunnel_ends.push(address),
             Command::AddLocal { prefix, length } => self.routes.push(Route {
                 prefix,
                 length,
@@ -134,6 +138,7 @@ impl<'m> Director<'m> {
                 .routes
                 .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
             Command::Mark(rule) => self.draft.classifier.rules.push(rule),
+            Command::TakeMarked => self.host.takes_marked = true,
             Command::ListConnections
             | Command::ListTunnels
             | Command::ListServices
@@ -155,6 +160,24 @@ impl<'m> Director<'m> {
         let mut packets = [PacketBuf::new(&mut chunk, &mut range, port)];
         self.shard.process(now, &mut packets, &mut verdicts);
         (verdicts[0], chunk[range].to_vec())
+    }
+
+    /// Whether the host marks a frame.
+    pub(crate) fn marks(&self, frame: &[u8]) -> bool {
+        let Some(packet) = Packet::read(frame) else {
+            return false;
+        };
+        let port = packet.transport().get(2..4).map(|port| word(port, 0));
+        self.draft.classifier.rules.iter().any(|rule| {
+            let ports = &rule.destination_ports;
+            let is_to = |to: Prefix| to.length == 0 || to.address == packet.destination;
+            rule.protocol.is_none_or(|wanted| wanted == packet.protocol)
+                && rule.destination.is_none_or(is_to)
+                && (ports.is_empty()
+                    || ports
+                        .iter()
+                        .any(|of| port.is_some_and(|it| of.contains(&it))))
+        })
     }
 
     /// The connections of each real server.

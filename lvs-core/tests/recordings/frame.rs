@@ -154,6 +154,15 @@ impl Packet {
     }
 }
 
+/// A packet behind an Ethernet header that only says of which family it is.
+pub(crate) fn bare(packet: &Packet) -> Vec<u8> {
+    let kind = match packet.source {
+        IpAddr::V4(_) => [0x08, 0x00],
+        IpAddr::V6(_) => [0x86, 0xdd],
+    };
+    [&[0; 12][..], &kind, &packet.bytes].concat()
+}
+
 /// The sum over a pseudo-header and what follows it. ICMP has no pseudo-header.
 pub(crate) fn transport_sum(from: IpAddr, to: IpAddr, protocol: u8, transport: &[u8]) -> u16 {
     let mut bytes = Vec::new();

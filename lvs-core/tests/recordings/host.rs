@@ -1,6 +1,6 @@
-//! A Linux host, as much of it as the recordings show: forwarding on, nothing
-//! listening, no limit to its ICMP messages. It gets what the director leaves
-//! to it.
+//! A Linux host, as much of it as the recordings show: nothing listening, no
+//! limit to its ICMP messages. It gets what the director leaves to it, and the
+//! director gets what it sends on its own.
 
 use std::net::IpAddr;
 
@@ -9,26 +9,69 @@ use lvs_core::{Network, Port};
 
 use crate::frame::{self, ICMP, ICMP_V6, IPIP, Packet, TCP, UDP, word};
 
-/// What a host sends because of a frame.
-pub(crate) fn receive(network: &Network, port: Port, frame: &[u8]) -> Vec<(Port, Vec<u8>)> {
-    let mine = network.interface(port).unwrap().mac;
-    let packet = match Packet::read(frame) {
-        Some(packet) if frame[..6] == mine => packet,
-        _ => return vec![],
-    };
-    let answer = match network.resolve(packet.destination) {
-        Resolution::Local => deliver(&packet),
-        _ => match route(network, packet.clone()) {
-            Ok(routed) => Some(routed),
+/// What the director's commands and settings made of the host.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// Whether it is a router (`ip_forward`).
+    pub(crate) forwards: bool,
+    /// Addresses at which it takes packets out of tunnels.
+    pub(crate) tunnel_ends: Vec<IpAddr>,
+    /// Whether what carries a mark is taken in, wherever it was sent.
+    pub(crate) takes_marked: bool,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            forwards: true,
+            tunnel_ends: Vec::new(),
+            takes_marked: false,
+        }
+    }
+}
+
+/// A packet on its way out of a host.
+pub(crate) enum Leaving {
+    /// From elsewhere, and only passing.
+    Routed(Packet),
+    /// The host's own.
+    Own(Packet),
+}
+
+impl Host {
+    /// What it makes of a frame that came by a port, or that the director has
+    /// addressed to it. `mark` is the mark that the frame carries.
+    pub(crate) fn receive(
+        &self,
+        network: &Network,
+        port: Port,
+        frame: &[u8],
+        mark: bool,
+    ) -> Option<Leaving> {
+        let mine = network.interface(port).map(|interface| interface.mac);
+        let packet = Packet::read(frame)?;
+        if mine.is_some_and(|mine| frame[..6] != mine) {
+            return None;
+        }
+        let is_local =
+            network.resolve(packet.destination) == Resolution::Local || mark && self.takes_marked;
+        if is_local {
+            let answer = deliver(&packet)?;
+            // From an address that it does not have it cannot answer.
+            let has = network.resolve(answer.source) == Resolution::Local;
+            return has.then_some(Leaving::Own(answer));
+        }
+        if !self.forwards {
+            return None;
+        }
+        match route(network, packet.clone()) {
+            Ok(routed) => Some(Leaving::Routed(routed)),
             Err(error) => {
-                own_address(network, port, &packet).and_then(|from| complain(&packet, from, error))
+                let from = own_address(network, port, &packet)?;
+                complain(&packet, from, error).map(Leaving::Own)
             }
-        },
-    };
-    answer
-        .and_then(|packet| send(network, &packet))
-        .into_iter()
-        .collect()
+        }
+    }
 }
 
 /// The frame a host sees when it has taken a packet out of an IPv4 tunnel that
@@ -183,7 +226,7 @@ fn own_address(network: &Network, port: Port, packet: &Packet) -> Option<IpAddr>
 }
 
 /// The frame that takes a packet to its next hop.
-fn send(network: &Network, packet: &Packet) -> Option<(Port, Vec<u8>)> {
+pub(crate) fn send(network: &Network, packet: &Packet) -> Option<(Port, Vec<u8>)> {
     let Resolution::Hop(hop) = network.resolve(packet.destination) else {
         return None;
     };

@@ -5,7 +5,7 @@ use lvs_core::{Instant, Line, Port, Shard, Verdict};
 use crate::command::{self, Command};
 use crate::director::Director;
 use crate::frame;
-use crate::host;
+use crate::host::{self, Leaving};
 use crate::listing;
 use crate::scenario::{Act, Scenario, Sent, Step};
 
@@ -96,11 +96,38 @@ fn send(
         Verdict::Host if !frame.starts_with(&bytes) => {
             Err(format!("left to the host changed: {}", hexadecimal(&bytes)))
         }
-        Verdict::Host => match host::unwrap(&director.tunnel_ends, &bytes) {
+        Verdict::Host => match host::unwrap(&director.host.tunnel_ends, &bytes) {
             Some(inner) => send(director, now, port, &inner),
-            None => Ok(host::receive(&director.network, port, &bytes)),
+            None => at_host(director, now, port, &bytes),
         },
+        Verdict::Deliver => at_host(director, now, port, &bytes),
     }
+}
+
+/// What comes of a frame at the host. What the host sends itself passes the
+/// director first, which may leave it to go its way.
+fn at_host(
+    director: &mut Director<'_>,
+    now: Instant,
+    port: Port,
+    frame: &[u8],
+) -> Result<Vec<(Port, Vec<u8>)>, String> {
+    let network = director.network.clone();
+    let mark = director.marks(frame);
+    let leaving = match director.host.receive(&network, port, frame, mark) {
+        Some(Leaving::Routed(packet)) => packet,
+        Some(Leaving::Own(packet)) => {
+            let own = frame::bare(&packet);
+            match director.receive(now, Port::HOST, &own) {
+                (Verdict::Host, left) if left == own => packet,
+                (Verdict::Transmit(port), sent) => return Ok(vec![(port, sent)]),
+                (Verdict::Drop(_), _) => return Ok(vec![]),
+                (verdict, _) => return Err(format!("{verdict:?} of what the host sends")),
+            }
+        }
+        None => return Ok(vec![]),
+    };
+    Ok(host::send(&network, &leaving).into_iter().collect())
 }
 
 /// Compares the value of a setting.
