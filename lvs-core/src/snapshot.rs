@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub(crate) vips: Vec<(IpAddr, u8)>,
     pub(crate) serves_ipv4: bool,
     pub(crate) serves_ipv6: bool,
+    /// Whether it directs nothing for now, as a backup; it serves no family then.
+    pub(crate) stands_by: bool,
     pub(crate) seed: Seed,
     pub(crate) shards: u8,
 }

@@ -31,6 +31,11 @@ impl Daemons {
         stopped.map(|_| ()).ok_or(KernelError::NoSuch)
     }
 
+    /// Whether there is one that is told.
+    pub(super) const fn is_backup(&self) -> bool {
+        self.backup.is_some()
+    }
+
     /// Those there are, a master first.
     pub fn iter(&self) -> impl Iterator<Item = &Daemon> {
         self.master.iter().chain(&self.backup)

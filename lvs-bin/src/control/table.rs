@@ -193,14 +193,18 @@ impl Table {
             let length = carries.saturating_sub(headers);
             daemon.max_length = u16::try_from(length).unwrap_or(u16::MAX);
         }
-        self.daemons.start(daemon)
+        self.daemons.start(daemon)?;
+        self.draft.is_backup = self.daemons.is_backup();
+        Ok(())
     }
 
     /// Stops a daemon.
     ///
     /// *Errors:* [`NoSuch`](KernelError::NoSuch) daemon.
     pub fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), KernelError> {
-        self.daemons.stop(role)
+        self.daemons.stop(role)?;
+        self.draft.is_backup = self.daemons.is_backup();
+        Ok(())
     }
 
     fn position(&self, key: ServiceKey) -> Option<usize> {
@@ -398,17 +402,32 @@ mod tests {
         assert_eq!(service.real_servers, [masquerade("10.0.0.1:80")]);
     }
 
-    #[test]
-    fn daemons_and_mixed_families_exclude_each_other() {
-        let daemon = || Daemon {
-            role: DaemonRole::Master,
+    fn daemon(role: DaemonRole) -> Daemon {
+        Daemon {
+            role,
             interface: "eth0".into(),
             sync_id: 0,
             max_length: 0,
             group: crate::ipvsadm::GROUP,
             port: crate::ipvsadm::MULTICAST_PORT,
             ttl: 1,
-        };
+        }
+    }
+
+    #[test]
+    fn a_backup_is_one_until_its_daemon_is_stopped() {
+        let mut table = table();
+        for (role, is_backup) in [(DaemonRole::Master, false), (DaemonRole::Backup, true)] {
+            table.start_daemon(daemon(role), Some(1500)).unwrap();
+            assert_eq!(table.draft().is_backup, is_backup, "{role:?}");
+        }
+        table.stop_daemon(DaemonRole::Backup).unwrap();
+        assert!(!table.draft().is_backup);
+    }
+
+    #[test]
+    fn daemons_and_mixed_families_exclude_each_other() {
+        let daemon = || daemon(DaemonRole::Master);
         let mut table = table();
         assert_eq!(
             table.start_daemon(daemon(), None),

@@ -44,6 +44,10 @@ pub struct Draft {
     pub estimation_cpus: CpuList,
     /// Which packets carry which firewall mark.
     pub classifier: Classifier,
+    /// Whether another director tells this one of its connections
+    /// (`ipvsadm --start-daemon backup`). With `backup_only` such a director
+    /// directs nothing.
+    pub is_backup: bool,
 }
 
 /// A checked, immutable configuration.
@@ -106,6 +110,12 @@ impl Config {
     #[must_use]
     pub const fn classifier(&self) -> &Classifier {
         &self.0.classifier
+    }
+
+    /// Whether it directs nothing for now, as a backup of another (`backup_only`).
+    #[must_use]
+    pub fn stands_by(&self) -> bool {
+        self.0.is_backup && self.0.settings.is_on(Setting::BackupOnly)
     }
 
     /// What it was made of, to make another from.

@@ -84,7 +84,9 @@ impl Parts {
         let mut vips: Vec<_> = lookup.vips().collect();
         vips.sort_unstable();
         vips.dedup();
-        let serves = |family| self.services.iter().any(|it| it.key.family() == family);
+        let stands_by = config.stands_by();
+        let serves =
+            |family| !stands_by && self.services.iter().any(|it| it.key.family() == family);
         Snapshot {
             generation,
             config: config.clone(),
@@ -99,6 +101,7 @@ impl Parts {
             tunnels: EndTable::new(&tunnels, planner.seed),
             serves_ipv4: serves(Family::V4),
             serves_ipv6: serves(Family::V6),
+            stands_by,
             vips,
             services: self.services,
             real_servers: self.real_servers,

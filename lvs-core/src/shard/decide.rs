@@ -47,7 +47,7 @@ impl Step<'_, '_> {
         guess: Option<u32>,
     ) -> Verdict {
         if !self.snapshot.serves(&packet.flow.addresses) {
-            return Verdict::Host;
+            return self.without_services(buf, packet, hash, guess);
         }
         let outcome = match packet.kind {
             Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
@@ -63,7 +63,7 @@ impl Step<'_, '_> {
     }
 
     /// A packet of a connection.
-    fn established(
+    pub(super) fn established(
         &mut self,
         buf: &mut PacketBuf<'_>,
         packet: &Packet,
@@ -185,7 +185,7 @@ impl Step<'_, '_> {
     }
 
     /// A packet to no service: perhaps a reply that passes the director.
-    fn outside_services(
+    pub(super) fn outside_services(
         &mut self,
         buf: &mut PacketBuf<'_>,
         packet: &Packet,

@@ -1,6 +1,7 @@
 //! One core's share of a director: its connections, its schedulers, its counters.
 
 mod answers;
+mod backup;
 mod bypass;
 mod claims;
 mod decide;

@@ -51,6 +51,14 @@ pub(crate) enum Command {
     Mark(MarkRule),
     /// The host takes in what carries a mark.
     TakeMarked,
+    /// The daemon of synchronisation runs from now on, as a backup or a master.
+    StartDaemon {
+        backup: bool,
+    },
+    /// It does not any more.
+    StopDaemon {
+        backup: bool,
+    },
     ListConnections,
     ListServices,
     /// With how many templates name each real server.
@@ -181,9 +189,15 @@ fn ipvsadm(words: &[&str]) -> Result<Command, String> {
             let all = [seconds(tcp), seconds(fin), seconds(udp)];
             return Ok(Command::Timeouts(all));
         }
-        ["--start-daemon" | "--stop-daemon", ..] | ["-L", "--daemon"] => {
-            return Err("synchronisation".into());
+        ["--start-daemon", role, ..] => {
+            let backup = role == "backup";
+            return Ok(Command::StartDaemon { backup });
         }
+        ["--stop-daemon", role] => {
+            let backup = role == "backup";
+            return Ok(Command::StopDaemon { backup });
+        }
+        ["-L", "--daemon"] => return Err("synchronisation".into()),
         _ => {}
     }
     let unknown = || format!("ipvsadm {words:?}");

@@ -139,6 +139,8 @@ impl<'m> Director<'m> {
                 .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
             Command::Mark(rule) => self.draft.classifier.rules.push(rule),
             Command::TakeMarked => self.host.takes_marked = true,
+            Command::StartDaemon { backup } => self.draft.is_backup |= backup,
+            Command::StopDaemon { backup } => self.draft.is_backup &= !backup,
             Command::ListConnections
             | Command::ListTunnels
             | Command::ListServices
