@@ -38,6 +38,7 @@ impl Step<'_, '_> {
         let found = self.table.find(&flow, self.table.hash(&flow), None);
         let (at, direction) = match found {
             Some(found) => found,
+            None if self.counts_error(&quote, packet) => return Ok(Verdict::Host),
             None => match self.schedule_error(buf, packet, &flow)? {
                 Ok(scheduled) => return self.about_reply(buf, packet, &quote, scheduled),
                 Err(verdict) => return Ok(verdict),
@@ -96,6 +97,25 @@ impl Step<'_, '_> {
             Some(to) => forward::about_reply(buf, packet, quote, &to, &snapshot.network),
             None => error_to_host(buf, packet, quote, method, (planned.address, port)),
         }
+    }
+
+    /// Counts an ICMP error to a client about a connection that is not
+    /// masqueraded, which the host routes as it is; whether it is one.
+    fn counts_error(&mut self, quote: &Quote, packet: &Packet) -> bool {
+        let request = &quote.flow;
+        let found = self.table.find(request, self.table.hash(request), None);
+        let Some((at, Direction::Request)) = found else {
+            return false;
+        };
+        let Some(entry) = self.table.entry(at) else {
+            return false;
+        };
+        let (id, method) = (entry.real_server(), entry.method());
+        if method == Method::Masquerade {
+            return false;
+        }
+        self.stats.count_packet(id, Direction::Reply, packet.length);
+        true
     }
 
     /// An ICMP error about a tunnel of the director's own: the path's MTU is
