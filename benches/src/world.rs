@@ -92,6 +92,7 @@ fn network(class: Class) -> Network {
     let routes = [
         out(anywhere, 0, 0, Some(router)),
         out(class.rip(0), length, 1, None),
+        Route::local(class.vip()),
     ];
     let router = Neighbour {
         address: router,

@@ -49,7 +49,11 @@ fn network(nics: &[Nic]) -> Network {
     };
     Network::new(
         interfaces.collect(),
-        [on_link([198, 51, 100, 0], 0), on_link([10, 0, 0, 0], 1)],
+        [
+            on_link([198, 51, 100, 0], 0),
+            on_link([10, 0, 0, 0], 1),
+            Route::local(VIP.into()),
+        ],
         [
             neighbour(CLIENT, 0, CLIENT_MAC),
             neighbour(RIP, 1, SERVER_MAC),

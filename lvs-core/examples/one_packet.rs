@@ -47,7 +47,7 @@ fn direct(frame: &[u8]) -> Result<(Verdict, Vec<u8>), Box<dyn Error>> {
     Ok((verdicts[0], chunk[range].to_vec()))
 }
 
-/// One port, on the network of the real server.
+/// One port, on the network of the real server, and the VIP on the host.
 fn network() -> Result<Network, Box<dyn Error>> {
     let interface = Interface {
         mac: [2, 0, 0, 0, 0, 1],
@@ -72,7 +72,8 @@ fn network() -> Result<Network, Box<dyn Error>> {
         vlan: None,
         mac: [2, 0, 0, 0, 0, 11],
     };
-    Ok(Network::new(vec![interface], [route], [neighbour]))
+    let vip = Route::local("192.0.2.10".parse()?);
+    Ok(Network::new(vec![interface], [route, vip], [neighbour]))
 }
 
 /// The ends of a TCP segment in an Ethernet frame.

@@ -32,6 +32,18 @@ pub struct Route {
     pub way: Way,
 }
 
+impl Route {
+    /// The route to an address of the host's own.
+    #[must_use]
+    pub const fn local(address: IpAddr) -> Self {
+        Self {
+            prefix: address,
+            length: if address.is_ipv4() { 32 } else { 128 },
+            way: Way::Local,
+        }
+    }
+}
+
 /// What a route does with a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {

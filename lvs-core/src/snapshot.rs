@@ -88,6 +88,9 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 pub(crate) struct PlannedService {
     pub(crate) key: ServiceKey,
+    /// Whether its packets come to the host, as those on a mark do and those to
+    /// an address of the host's own. Others only pass, and are routed.
+    pub(crate) is_reached: bool,
     pub(crate) roster: Roster,
     /// How the shard is found that begins its connections; `None` for the one
     /// whose queue receives them.
@@ -196,8 +199,29 @@ impl Snapshot {
         }
     }
 
+    /// The services on addresses that are not the host's, whose packets it only
+    /// routes.
+    pub fn unreached(&self) -> impl Iterator<Item = ServiceKey> {
+        let unreached = self.services.iter().filter(|service| !service.is_reached);
+        unreached.map(|service| service.key)
+    }
+
     /// The service a packet with this mark is addressed to.
+    ///
+    /// *Source:* the kernel's IPVS gets only what is delivered to the host (its
+    /// hook LOCAL_IN).
     pub(crate) fn service(
+        &self,
+        flow: &FlowKey,
+        mark: Option<NonZeroU32>,
+    ) -> Option<&PlannedService> {
+        self.asked_for(flow, mark)
+            .filter(|service| service.is_reached)
+    }
+
+    /// The service a packet with this mark is addressed to, even if the host only
+    /// routes it.
+    pub(crate) fn asked_for(
         &self,
         flow: &FlowKey,
         mark: Option<NonZeroU32>,

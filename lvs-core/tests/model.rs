@@ -52,7 +52,11 @@ fn a_rewritten_checksum_is_the_one_summed_anew() {
         let service_of = Service::new(protocol, service, Scheduler::RoundRobin);
         let mut memory = bed::memory(1, 1);
         let services = [service_of.real_server(real_server)];
-        let mut bed = Bed::new(&mut memory, &services, Wiring::default().network());
+        let wiring = Wiring {
+            further: vec![service.ip()],
+            ..Wiring::default()
+        };
+        let mut bed = Bed::new(&mut memory, &services, wiring.network());
         let request = bed.take(0, &from_client(&packet(client, service)));
         let wanted = to_server(11, &packet(client, server).ttl(63));
         assert_eq!(request.bytes, wanted.bytes(), "round {round}");

@@ -65,6 +65,8 @@ fn network(nics: &[Nic]) -> Network {
             route(RIP.into(), 24, 1, Some(own[1].into())),
             route(CLIENT6.into(), 64, 0, Some(own6[0].into())),
             route(RIP6.into(), 64, 1, Some(own6[1].into())),
+            Route::local(VIP.into()),
+            Route::local(VIP6.into()),
         ],
         [
             neighbour(CLIENT.into(), 0, OUTSIDE),

@@ -97,7 +97,7 @@ impl Control {
         if let Err(error) = self.steer(&steers(&self.config, &self.snapshot)) {
             tracing::warn!("traffic of removed services comes until the next change: {error}");
         }
-        self.warn_of_unsteered();
+        self.warn_of_unserved();
         self.keep_warm();
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Control {
     pub(super) fn open(&mut self) -> Result<(), DirectorError> {
         // What is so at the start, whoever starts it asks for.
         self.witness.begin(self.seen());
-        self.warn_of_unsteered();
+        self.warn_of_unserved();
         self.steer(&steers(&self.config, &self.snapshot))
     }
 
@@ -225,8 +225,16 @@ impl Control {
         Ok(())
     }
 
-    /// Tells of services on marks that the steering program cannot know in full.
-    fn warn_of_unsteered(&self) {
+    /// Tells of services whose packets do not come: those on addresses that are
+    /// not the host's, and those on marks that the steering program cannot know
+    /// in full.
+    fn warn_of_unserved(&self) {
+        for service in self.snapshot.unreached() {
+            tracing::warn!(
+                "service {service}: the address is not this machine's: packets to it are routed \
+                 as any others until it is; type: ip address add, on lo for example"
+            );
+        }
         if self.steering.is_some() {
             for service in unsteered(&self.config) {
                 tracing::warn!(

@@ -207,7 +207,7 @@ mod tests {
     use super::super::mailbox;
     use super::*;
     use etherparse::PacketBuilder;
-    use lvs_core::network::Interface;
+    use lvs_core::network::{Interface, Route};
     use lvs_core::{
         Config, Limits, Network, Planner, RealServer, Scheduler, Service, ShardId, Stats,
     };
@@ -224,7 +224,11 @@ mod tests {
             ipv4: None,
             ipv6: None,
         };
-        let network = Arc::new(Network::new(vec![interface], [], []));
+        let network = Arc::new(Network::new(
+            vec![interface],
+            [Route::local(VIP.into())],
+            [],
+        ));
         let config = Config::new([service]).unwrap();
         Planner::new(limits).plan(&config, &network).unwrap()
     }

@@ -15,7 +15,7 @@ use crate::config::{Config, ForwardingMethod, RealServer, RealServerId, Service,
 use crate::loads::Loads;
 use crate::lookup::FTP;
 use crate::memory::Memory;
-use crate::network::Network;
+use crate::network::{Network, Resolution};
 use crate::packet::Seed;
 use crate::paths::PathMtus;
 use crate::sched::{Member, Roster, Terms};
@@ -161,6 +161,7 @@ impl Planner {
         let owner = owner_of(service);
         draft.parts.services.push(PlannedService {
             key,
+            is_reached: is_reached(key, network),
             roster: Roster::new(terms, before, &listed),
             owner,
             owners: owner.into_iter().collect(),
@@ -223,6 +224,12 @@ impl Planner {
 
 const fn masquerades(real_server: &RealServer) -> bool {
     matches!(real_server.forwarding, ForwardingMethod::Masquerade)
+}
+
+/// Whether packets of a service come to the host, and do not only pass it.
+fn is_reached(key: ServiceKey, network: &Network) -> bool {
+    key.address()
+        .is_none_or(|vip| network.resolve(vip.ip()) == Resolution::Local)
 }
 
 /// How the shard is found that begins a connection with a real server of this

@@ -70,5 +70,5 @@ fn names(rule: &MarkRule, flow: &FlowKey, ports: Ports) -> bool {
 
 /// Whether a flow is one to a service, or from a masqueraded real server's port.
 pub(super) fn asks_for(snapshot: &Snapshot, flow: &FlowKey, mark: Option<NonZeroU32>) -> bool {
-    snapshot.service(flow, mark).is_some() || snapshot.masqueraded_reply(flow).is_some()
+    snapshot.asked_for(flow, mark).is_some() || snapshot.masqueraded_reply(flow).is_some()
 }

@@ -162,6 +162,8 @@ pub(crate) struct Wiring {
     pub(crate) own_client: bool,
     /// Whether the director has addresses of its own.
     pub(crate) own_addresses: bool,
+    /// Further addresses of the director's own.
+    pub(crate) further: Vec<IpAddr>,
     /// The gateway's link address; unknown without.
     pub(crate) gateway: Option<Mac>,
     /// Real servers whose link address is not known.
@@ -181,6 +183,7 @@ impl Default for Wiring {
             server_route: true,
             own_client: false,
             own_addresses: true,
+            further: Vec::new(),
             gateway: Some(GATEWAY),
             silent: Vec::new(),
             server_mac_shift: 0,
@@ -197,6 +200,7 @@ impl Wiring {
             routes.extend(self.routes(&family));
             neighbours.extend(self.neighbours(&family));
         }
+        routes.extend(self.further.iter().copied().map(Route::local));
         Network::new(
             vec![
                 self.interface(OUTSIDE, self.outside_mtu, V4.outside, V6.outside),
@@ -235,9 +239,9 @@ impl Wiring {
             way,
         };
         let mut routes = vec![
-            route(family.vip(), whole, Way::Local),
-            route(family.outside, whole, Way::Local),
-            route(family.inside, whole, Way::Local),
+            Route::local(family.vip()),
+            Route::local(family.outside),
+            Route::local(family.inside),
         ];
         if self.default_route {
             let nowhere = match family.vip() {
@@ -247,7 +251,7 @@ impl Wiring {
             routes.push(route(nowhere, 0, out(0, Some(family.gateway))));
         }
         if self.own_client {
-            routes.push(route(family.client.ip(), whole, Way::Local));
+            routes.push(Route::local(family.client.ip()));
         }
         let length = if whole == 32 { 24 } else { 64 };
         let way = if self.server_route {

@@ -1,6 +1,6 @@
 //! What the director does not touch: the host's, and other machines' frames.
 
-use lvs_core::{DropReason, Protocol, RealServer};
+use lvs_core::{DropReason, Protocol, RealServer, Scheduler, Service};
 
 use crate::common::frame::Frame;
 use crate::common::icmp::{echo_request, neighbour_solicitation};
@@ -14,6 +14,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         all.extend(packets(family));
         all.extend(segments(family));
         all.extend(link(family));
+        all.push(passing(family));
     }
     all.push(host("ARP is the host's", arp()));
     let solicitation = neighbour_solicitation(V6.gateway, V6.vip());
@@ -95,6 +96,22 @@ fn packets(w: Family) -> Vec<Scenario> {
         .takes(from_client(&tcp(w.client, w.web).syn()))
         .host()])
         .collect()
+}
+
+/// A service on an address that is not the host's: what is sent there is routed,
+/// as long as that is so.
+fn passing(w: Family) -> Scenario {
+    let web = std::net::SocketAddr::new(w.router, 80);
+    let service = Service::new(Protocol::Tcp, web, Scheduler::RoundRobin);
+    let real_server = RealServer::direct_route(w.real(11));
+    scenario(format!("what only passes the host is routed, {}", w.name))
+        .with(service.real_server(real_server))
+        .takes(from_client(&tcp(w.client, web).syn()))
+        .host()
+        .remembers(0)
+        .rewired(|wiring| wiring.further.push(w.router))
+        .takes(from_client(&tcp(w.client, web).syn()))
+        .sends(to_server(11, &tcp(w.client, web).syn().ttl(63)))
 }
 
 /// Which TCP segments begin a connection.

@@ -107,6 +107,7 @@ fn any_wiring(input: &mut Input<'_>) -> Wiring {
         server_route: !input.once_in(4),
         own_addresses: !input.once_in(4),
         own_client: input.once_in(4),
+        further: Vec::new(),
         gateway: (!input.once_in(3)).then_some([2, 0, 0, 0, 1, 254]),
         silent: vec![input.below(20) as u8],
         server_mac_shift: input.below(2) as u8,
