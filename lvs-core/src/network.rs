@@ -1,12 +1,16 @@
 //! Where packets can go: interfaces, routes and neighbours, as one immutable
 //! value that the control side copies from the host.
 
+mod rules;
+
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ops::Range;
 
 use crate::packet::Mac;
 use crate::snapshot::Port;
+use rules::Rule;
+pub use rules::SourceRule;
 
 /// A NIC the director sends and receives on; its place in the list is its [`Port`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +125,8 @@ pub struct Network {
     ipv6: Prefixes,
     /// Sorted by address, port, VLAN.
     neighbours: Vec<Neighbour>,
+    /// Of packets from some sources, in the order they are asked.
+    rules: Vec<Rule>,
 }
 
 impl Network {
@@ -139,6 +145,7 @@ impl Network {
             ipv4: Prefixes::new(ipv4),
             ipv6: Prefixes::new(ipv6),
             neighbours,
+            rules: Vec::new(),
         }
     }
 
@@ -162,7 +169,12 @@ impl Network {
         } else {
             &self.ipv6
         };
-        let (port, vlan, gateway, source, mtu) = match prefixes.longest(bits(address)) {
+        self.follow(prefixes.longest(bits(address)), address)
+    }
+
+    /// The next machine by a way to `address`.
+    fn follow(&self, way: Option<&Way>, address: IpAddr) -> Resolution {
+        let (port, vlan, gateway, source, mtu) = match way {
             Some(Way::Out {
                 port,
                 vlan,

@@ -65,7 +65,8 @@ impl<'s> Step<'s, '_> {
     }
 
     /// The way back to a connection's client, by the routes: replies are routed
-    /// like any packet. While the next machine's link address is not known,
+    /// like any packet, with `snat_reroute` as if the service had sent them and
+    /// without as what real servers send. While the next machine's link address is not known,
     /// which the kernel would ask for now, they go the way the client's came.
     ///
     /// *Errors:* [`DropReason::Unreachable`] where no route leads or one
@@ -78,7 +79,16 @@ impl<'s> Step<'s, '_> {
         if let Some(hop) = entry.client_hop(generation) {
             return Ok(hop);
         }
-        let hop = match self.snapshot.network.resolve(client) {
+        let planned = self.snapshot.real_server(entry.real_server());
+        let settings = self.snapshot.settings_of(planned);
+        let passes_as_it_came =
+            entry.method() == Method::Masquerade && !settings.is_on(Setting::SnatReroute);
+        let source = if passes_as_it_came {
+            entry.real_server_address()
+        } else {
+            entry.flow().addresses.destination()
+        };
+        let hop = match self.snapshot.network.resolve_from(source, client) {
             Resolution::Hop(hop) => hop,
             Resolution::Local | Resolution::Unreachable => return Err(DropReason::Unreachable),
             Resolution::Unresolved => {

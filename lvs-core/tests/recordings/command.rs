@@ -37,6 +37,16 @@ pub(crate) enum Command {
         gateway: IpAddr,
         interface: String,
     },
+    /// A default route in a table of its own.
+    AddDefaultRoute {
+        gateway: IpAddr,
+        table: u32,
+    },
+    /// Packets from an address go by that table.
+    AddRule {
+        source: IpAddr,
+        table: u32,
+    },
     /// Addresses the host has from now on.
     AddLocal {
         prefix: IpAddr,
@@ -129,6 +139,23 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
                 interface: interface.to_string(),
             })
         }
+        [
+            "ip",
+            "route",
+            "add",
+            "default",
+            "via",
+            gateway,
+            "table",
+            table,
+        ] => Ok(Command::AddDefaultRoute {
+            gateway: gateway.parse().unwrap(),
+            table: table.parse().unwrap(),
+        }),
+        ["ip", "rule", "add", "from", source, "lookup", table] => Ok(Command::AddRule {
+            source: source.parse().unwrap(),
+            table: table.parse().unwrap(),
+        }),
         ["ip", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: false }),
         ["ip", "-6", "route", "del", "default"] => Ok(Command::RemoveDefaultRoute { ipv6: true }),
         ["ip", "rule", "add", "fwmark", _, "lookup", _] => Ok(Command::TakeMarked),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lvs_core::config::Prefix;
-use lvs_core::network::{Interface, Neighbour, Route, Way};
+use lvs_core::network::{Interface, Neighbour, Resolution, Route, SourceRule, Way};
 use lvs_core::{
     Config, Draft, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port, RealServer,
     Service, ServiceKey, Setting, Shard, Verdict,
@@ -28,6 +28,9 @@ pub(crate) struct Director<'m> {
     planner: Planner,
     mtus: [u32; 2],
     routes: Vec<Route>,
+    /// Those of other tables than the main one.
+    tables: Vec<(u32, Route)>,
+    rules: Vec<SourceRule>,
 }
 
 impl<'m> Director<'m> {
@@ -41,7 +44,7 @@ impl<'m> Director<'m> {
         let mut planner = Planner::new(limits);
         planner.memory().tell(FREE_PAGES);
         let (mtus, routes) = ([1500; 2], routes());
-        let network = network(mtus, &routes);
+        let network = network(mtus, &routes, &[]);
         let snapshot = planner.plan(&Config::new([]).unwrap(), &network).unwrap();
         let shard = Shard::new(Default::default(), memory, &limits, snapshot).unwrap();
         Self {
@@ -52,6 +55,8 @@ impl<'m> Director<'m> {
             planner,
             mtus,
             routes,
+            tables: Vec::new(),
+            rules: Vec::new(),
         }
     }
 
@@ -128,6 +133,21 @@ impl<'m> Director<'m> {
             } => self
                 .routes
                 .push(out(prefix, length, port(&interface), Some(gateway))),
+            Command::AddDefaultRoute { gateway, table } => {
+                let Resolution::Hop(hop) = self.network.resolve(gateway) else {
+                    return Err(format!("no way to {gateway}"));
+                };
+                let anywhere = out([0, 0, 0, 0].into(), 0, hop.port, Some(gateway));
+                self.tables.push((table, anywhere));
+            }
+            Command::AddRule { source, table } => {
+                let routes = self.tables.iter().filter(|(of, _)| *of == table);
+                self.rules.push(SourceRule {
+                    prefix: source,
+                    length: 32,
+                    routes: routes.map(|(_, route)| route.clone()).collect(),
+                });
+            }
             Command::AddTunnelEnd(address) => self.host.tunnel_ends.push(address),
             Command::AddLocal { prefix, length } => self.routes.push(Route {
                 prefix,
@@ -199,7 +219,7 @@ impl<'m> Director<'m> {
     }
 
     fn publish(&mut self) -> Result<(), String> {
-        self.network = network(self.mtus, &self.routes);
+        self.network = network(self.mtus, &self.routes, &self.rules);
         let config = Config::checked(self.draft.clone()).map_err(|error| error.to_string())?;
         let snapshot = self.planner.plan(&config, &self.network).unwrap();
         self.shard.adopt(snapshot);
@@ -211,7 +231,7 @@ const fn end(address: SocketAddr) -> (IpAddr, u16) {
     (address.ip(), address.port())
 }
 
-fn network(mtus: [u32; 2], routes: &[Route]) -> Arc<Network> {
+fn network(mtus: [u32; 2], routes: &[Route], rules: &[SourceRule]) -> Arc<Network> {
     let interface = |mtu: u32, net: u8| Interface {
         mac: [2, 0, 0, 0, net, 1],
         mtu,
@@ -219,7 +239,8 @@ fn network(mtus: [u32; 2], routes: &[Route]) -> Arc<Network> {
         ipv6: Some(Ipv6Addr::new(0x2001, 0xdb8, u16::from(net), 0, 0, 0, 0, 1)),
     };
     let interfaces = vec![interface(mtus[0], 0x10), interface(mtus[1], 0x20)];
-    Arc::new(Network::new(interfaces, routes.to_vec(), neighbours()))
+    let network = Network::new(interfaces, routes.to_vec(), neighbours());
+    Arc::new(network.with_rules(rules.iter().cloned()))
 }
 
 /// The routes before any command.
