@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod checksum;
+mod detour;
 mod error;
 mod layout;
 mod loopback;
@@ -24,6 +25,7 @@ mod spread;
 mod sys;
 mod xdp;
 
+pub use detour::{Detour, OwnEnd};
 pub use error::Error;
 pub use loopback::{Delivery, Loopback, LoopbackPeer, Received};
 pub use nic::Nic;

@@ -1,13 +1,15 @@
 //! The way back into the kernel for packets that were taken from it: [`Punt`].
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::layout::{Field, Layout};
-use crate::netlink::{Network, Prefix};
+use crate::netlink::{Network, Prefix, Rule};
+use crate::sys::raw;
 use crate::sys::tun::{self, VNET_HEADER_BYTES};
 
 /// A TUN device through which packets go back to the kernel's own stack.
@@ -20,6 +22,10 @@ use crate::sys::tun::{self, VNET_HEADER_BYTES};
 /// Workers share one: [`give_back`](Self::give_back) takes it by reference. The
 /// device is gone when it is dropped.
 ///
+/// It works the other way round too: what the kernel routes into the device
+/// ([`Detour`](crate::Detour) has it do so) can be [taken](Self::take), and be
+/// [sent on](Self::send_on) as if it had never come this way.
+///
 /// The kernel checks sources on arrival (`rp_filter`), and a source is never
 /// reached through this device. So that it lets them in, opening clears the
 /// check of this one device. Where the machine's `all` setting, which this
@@ -30,6 +36,9 @@ use crate::sys::tun::{self, VNET_HEADER_BYTES};
 pub struct Punt {
     device: File,
     name: String,
+    /// Where packets of the machine's own go their usual way; none where the
+    /// kernel does not have the family.
+    onward: [Option<OwnedFd>; 2],
     given: AtomicU64,
     refused: AtomicU64,
 }
@@ -71,6 +80,7 @@ impl Punt {
         Ok(Self {
             device,
             name: name_given,
+            onward: [true, false].map(|ipv4| raw::open(ipv4, Rule::EXEMPT).ok()),
             given: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         })
@@ -100,6 +110,47 @@ impl Punt {
         let counter = if taken { &self.given } else { &self.refused };
         counter.fetch_add(1, Ordering::Relaxed);
         taken
+    }
+
+    /// Takes a packet that the kernel has routed into the device, and returns its
+    /// length; none if there is none, or one longer than `packet`, which is lost.
+    ///
+    /// Its checksums are whole, and it is no longer than the route's MTU.
+    ///
+    /// # Cost
+    ///
+    /// One system call; never blocks.
+    pub fn take(&self, packet: &mut [u8]) -> Option<usize> {
+        let mut header = [0; VNET_HEADER_BYTES];
+        let mut places = [IoSliceMut::new(&mut header), IoSliceMut::new(packet)];
+        let mut device = &self.device;
+        let length = device.read_vectored(&mut places).ok()?;
+        length.checked_sub(VNET_HEADER_BYTES)
+    }
+
+    /// Sends a packet of the machine's own the way it would have gone without a
+    /// [`Detour`](crate::Detour); whether the kernel took it. What is sent to a
+    /// group never had a way of its own: the kernel says it on every device.
+    ///
+    /// # Cost
+    ///
+    /// One system call; never blocks.
+    pub fn send_on(&self, packet: &[u8]) -> bool {
+        let Some(to) = destination(packet).filter(|to| !to.is_multicast()) else {
+            return false;
+        };
+        let socket = &self.onward[usize::from(to.is_ipv6())];
+        let sent = socket
+            .as_ref()
+            .is_some_and(|socket| raw::send(socket.as_fd(), packet, to).is_ok());
+        let counter = if sent { &self.given } else { &self.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+        sent
+    }
+
+    /// Becomes readable when there is something to take.
+    pub fn wait_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
     }
 
     /// Counters so far.
@@ -147,6 +198,17 @@ fn unready_header(packet: &[u8]) -> [u8; VNET_HEADER_BYTES] {
     header[6..8].copy_from_slice(&start.to_ne_bytes());
     header[8..10].copy_from_slice(&(field as u16).to_ne_bytes());
     header
+}
+
+/// Where a packet is sent.
+fn destination(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => Some(IpAddr::from(<[u8; 4]>::try_from(packet.get(16..20)?).ok()?)),
+        6 => Some(IpAddr::from(
+            <[u8; 16]>::try_from(packet.get(24..40)?).ok()?,
+        )),
+        _ => None,
+    }
 }
 
 /// Which packets the kernel accepts on the device.

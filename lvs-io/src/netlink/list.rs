@@ -7,6 +7,7 @@ use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::rule::RuleMessage;
 
 use super::address::{self, Address};
 use super::error::Error;
@@ -14,6 +15,7 @@ use super::link::Link;
 use super::neighbour::Neighbour;
 use super::request::{Conversation, Dump};
 use super::route::Route;
+use super::rule::Rule;
 
 impl Conversation {
     /// All links.
@@ -42,6 +44,15 @@ impl Conversation {
         let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
         self.list("routes", request, |message| match message {
             RouteNetlinkMessage::NewRoute(message) => Route::from_message(&message),
+            _ => None,
+        })
+    }
+
+    /// The rules of both families that this crate made.
+    pub(super) fn rules(&mut self) -> Result<Vec<Rule>, Error> {
+        let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
+        self.list("rules", request, |message| match message {
+            RouteNetlinkMessage::NewRule(message) => Rule::from_message(&message),
             _ => None,
         })
     }

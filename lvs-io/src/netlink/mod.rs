@@ -3,7 +3,7 @@
 //! [`Mirror`] follows them, to know where packets go and to which MAC, and
 //! keeps chosen neighbours resolved. [`Network`] changes them, to build a
 //! topology in a namespace of one's own. Both speak of the same plain data:
-//! [`Link`], [`Address`], [`Route`], [`Neighbour`].
+//! [`Link`], [`Address`], [`Route`], [`Neighbour`], [`Rule`].
 
 mod address;
 mod apply;
@@ -16,6 +16,7 @@ mod neighbour;
 mod prefix;
 mod request;
 mod route;
+mod rule;
 mod table;
 mod view;
 mod warm;
@@ -28,5 +29,6 @@ pub use mirror::{Mirror, MirrorCounters};
 pub use neighbour::Neighbour;
 pub use prefix::{Prefix, PrefixError};
 pub use route::{Hop, Route, RouteKind};
+pub use rule::Rule;
 pub use view::{NextHop, Resolution, View};
 pub use warm::Warmth;

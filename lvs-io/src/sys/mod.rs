@@ -6,4 +6,5 @@ pub(crate) mod bpf;
 pub(crate) mod ethtool;
 pub(crate) mod packet;
 pub(crate) mod poll;
+pub(crate) mod raw;
 pub(crate) mod tun;

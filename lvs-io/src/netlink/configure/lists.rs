@@ -6,6 +6,7 @@ use crate::netlink::error::Error;
 use crate::netlink::link::Link;
 use crate::netlink::neighbour::Neighbour;
 use crate::netlink::route::Route;
+use crate::netlink::rule::Rule;
 
 /// Each list is a consistent moment's; one that keeps changing while it is
 /// read is, in the end, an error of kind `ResourceBusy`.
@@ -24,6 +25,11 @@ impl Network {
     /// All routes of both families and all tables.
     pub fn routes(&mut self) -> Result<Vec<Route>, Error> {
         self.kernel.routes()
+    }
+
+    /// The rules of both families that this crate made, in this process or another.
+    pub fn rules(&mut self) -> Result<Vec<Rule>, Error> {
+        self.kernel.rules()
     }
 
     /// All neighbours of both families.

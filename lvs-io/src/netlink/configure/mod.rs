@@ -1,10 +1,12 @@
-//! Changing a network namespace: links, addresses, routes and neighbours.
+//! Changing a network namespace: links, addresses, routes, rules and
+//! neighbours.
 
 mod addresses;
 mod links;
 mod lists;
 mod neighbours;
 mod routes;
+mod rules;
 
 pub use links::VethEnd;
 
