@@ -189,6 +189,17 @@ impl Snapshot {
         self.masqueraded.iter()
     }
 
+    /// Those of the [`masqueraded_ends`](Self::masqueraded_ends) that are the
+    /// host's own: what the host sends from there must come to a director, by
+    /// [`Port::HOST`].
+    pub fn own_ends(&self) -> impl Iterator<Item = (u8, IpAddr, u16)> {
+        let is_own = |address: IpAddr| {
+            !address.is_loopback() && self.network.resolve(address) == Resolution::Local
+        };
+        self.masqueraded_ends()
+            .filter(move |(_, address, _)| is_own(*address))
+    }
+
     /// Whether there is any service of this family. Without one the director
     /// is none, as the kernel's then has no hooks: what it remembers of earlier
     /// services does not matter.

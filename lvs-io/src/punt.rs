@@ -128,21 +128,16 @@ impl Punt {
         length.checked_sub(VNET_HEADER_BYTES)
     }
 
-    /// Sends a packet of the machine's own the way it would have gone without a
+    /// Sends a packet of the machine's own, in at most 64 pieces with all its
+    /// headers in the first, the way it would have gone without a
     /// [`Detour`](crate::Detour); whether the kernel took it. What is sent to a
     /// group never had a way of its own: the kernel says it on every device.
     ///
     /// # Cost
     ///
     /// One system call; never blocks.
-    pub fn send_on(&self, packet: &[u8]) -> bool {
-        let Some(to) = destination(packet).filter(|to| !to.is_multicast()) else {
-            return false;
-        };
-        let socket = &self.onward[usize::from(to.is_ipv6())];
-        let sent = socket
-            .as_ref()
-            .is_some_and(|socket| raw::send(socket.as_fd(), packet, to).is_ok());
+    pub fn send_on(&self, pieces: &[&[u8]]) -> bool {
+        let sent = pieces.len() <= MOST_PIECES && self.send(pieces);
         let counter = if sent { &self.given } else { &self.refused };
         counter.fetch_add(1, Ordering::Relaxed);
         sent
@@ -159,6 +154,21 @@ impl Punt {
             given: self.given.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
+    }
+
+    fn send(&self, pieces: &[&[u8]]) -> bool {
+        let to = pieces.first().and_then(|headers| destination(headers));
+        let Some(to) = to.filter(|to| !to.is_multicast()) else {
+            return false;
+        };
+        let mut slices = [IoSlice::new(&[]); MOST_PIECES];
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+        }
+        let socket = &self.onward[usize::from(to.is_ipv6())];
+        socket
+            .as_ref()
+            .is_some_and(|socket| raw::send(socket.as_fd(), &slices[..pieces.len()], to).is_ok())
     }
 
     fn write(&self, pieces: &[&[u8]], checksum_unready: bool) -> bool {

@@ -121,6 +121,7 @@ fn worker<'m>(
         exchange,
         bell,
         punt: None,
+        host_port: None,
         board: Arc::new(Board::new(&Stats::new(limits.real_servers))),
         counters: WorkerCounters::default(),
         burst: Burst::new(false, 1),

@@ -9,6 +9,7 @@ use lvs_io::{Punt, Queue};
 
 use super::counters::WorkerCounters;
 use super::handoff::Exchange;
+use super::host_port::HostPort;
 
 /// The packets a worker has in its hands, in order; a packet is one frame, or
 /// several of which all but the last continue.
@@ -107,6 +108,30 @@ impl Burst {
         })
     }
 
+    /// Takes packets that the host itself sends; returns how many.
+    pub(super) fn hear(
+        &mut self,
+        host: &mut HostPort,
+        umem: &mut Umem,
+        counters: &mut WorkerCounters,
+    ) -> usize {
+        self.packets.clear();
+        let mut count = 0;
+        while count < BATCH
+            && let Some(bytes) = host.receive()
+        {
+            count += 1;
+            let first = self.frames.len();
+            if unpack(bytes, umem, &mut self.frames) {
+                self.note(first, self.frames.len() - first, Port::HOST);
+            } else {
+                counters.no_chunk += 1;
+            }
+        }
+        counters.heard += count as u64;
+        count
+    }
+
     /// Asks the shard what becomes of each packet.
     pub(super) fn process(
         &mut self,
@@ -140,7 +165,10 @@ impl Burst {
         for ((packet, buf), verdict) in self.packets.iter_mut().zip(&mut bufs).zip(verdicts) {
             packet.verdict = verdict;
             packet.keeps_tail = buf.keeps_tail();
-            packet.host_keeps = self.shared && verdict == Verdict::Host && !shard.claims(buf);
+            packet.host_keeps = self.shared
+                && verdict == Verdict::Host
+                && packet.ingress != Port::HOST
+                && !shard.claims(buf);
         }
     }
 
@@ -160,6 +188,9 @@ impl Burst {
             at += packet.frames;
             match packet.verdict {
                 Verdict::Host if packet.host_keeps => counters.host_has_copy += 1,
+                Verdict::Host if packet.ingress == Port::HOST => {
+                    send_on(frames, umem, host, counters);
+                }
                 Verdict::Host | Verdict::Deliver => give_back(frames, umem, host, counters),
                 Verdict::Handoff(shard) => {
                     hand_off(frames, umem, exchange, shard, packet.ingress, counters)
@@ -233,22 +264,31 @@ fn give_back(frames: &[Frame], umem: &Umem, host: Option<&Punt>, counters: &mut 
         counters.host_has_copy += 1;
         return;
     };
-    let mut pieces: ArrayVec<&[u8], MOST_FRAMES> = ArrayVec::new();
-    for frame in frames.iter().take(MOST_FRAMES) {
-        pieces.push(umem.bytes(frame));
-    }
-    let given = match pieces.first_mut() {
-        Some(head) => {
-            *head = head.get(ethernet_length(head)..).unwrap_or(&[]);
-            host.give_back_pieces(&pieces, false)
-        }
-        None => false,
-    };
-    if given {
+    if host.give_back_pieces(&packet_of(frames, umem), false) {
         counters.given_back += 1;
     } else {
         counters.give_back_refused += 1;
     }
+}
+
+/// Sends a packet that the host has sent, and that is none of the director's
+/// business, the way the host would have.
+fn send_on(frames: &[Frame], umem: &Umem, host: Option<&Punt>, counters: &mut WorkerCounters) {
+    if host.is_some_and(|host| host.send_on(&packet_of(frames, umem))) {
+        counters.sent_on += 1;
+    } else {
+        counters.give_back_refused += 1;
+    }
+}
+
+/// The IP packet in some frames, piece by piece.
+fn packet_of<'u>(frames: &[Frame], umem: &'u Umem) -> ArrayVec<&'u [u8], MOST_FRAMES> {
+    let frames = frames.iter().take(MOST_FRAMES);
+    let mut pieces: ArrayVec<&[u8], MOST_FRAMES> = frames.map(|frame| umem.bytes(frame)).collect();
+    if let Some(head) = pieces.first_mut() {
+        *head = head.get(ethernet_length(head)..).unwrap_or(&[]);
+    }
+    pieces
 }
 
 /// Copies a packet to the worker that owns its connection.

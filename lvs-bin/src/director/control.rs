@@ -6,14 +6,14 @@ use std::time::Instant as Clock;
 
 use lvs_core::network::Resolution;
 use lvs_core::{Config, Limits, Network, Planner, Snapshot};
-use lvs_io::Nic;
 use lvs_io::netlink::Mirror;
 use lvs_io::program::{Steer, Steering};
+use lvs_io::{Detour, Nic, Punt};
 
 use super::doorbell::Doorbell;
 use super::error::DirectorError;
 use super::mailbox::Publisher;
-use super::steers::{steers, unsteered};
+use super::steers::{own_ends, steers, unsteered};
 use super::surroundings;
 use super::witness::{LinkState, News, Seen, Witness};
 
@@ -30,6 +30,8 @@ pub(super) struct Control {
     pub(super) planner: Planner,
     pub(super) surroundings: Surroundings,
     pub(super) steering: Option<Steering>,
+    /// By which the host's own masqueraded servers are heard.
+    detour: Option<Detour>,
     witness: Witness,
     pub(super) nics: Vec<Nic>,
     pub(super) workers: Vec<(Publisher, Arc<Doorbell>)>,
@@ -60,6 +62,7 @@ impl Control {
             planner,
             surroundings,
             steering,
+            detour: None,
             witness: Witness::default(),
             nics,
             workers: Vec::new(),
@@ -107,7 +110,28 @@ impl Control {
         // What is so at the start, whoever starts it asks for.
         self.witness.begin(self.seen());
         self.warn_of_unserved();
+        self.take_detour(&self.snapshot.clone());
         self.steer(&steers(&self.config, &self.snapshot))
+    }
+
+    /// Makes ready to hear what the host's own servers send. It goes on without:
+    /// their answers are not masqueraded then.
+    pub(super) fn prepare_detour(&mut self, punt: &Punt) {
+        let shortest = self.nics.iter().map(|nic| nic.mtu).min();
+        match Detour::open(punt, shortest.unwrap_or(u32::MAX)) {
+            Ok(detour) => self.detour = Some(detour),
+            Err(error) => tracing::warn!("masqueraded servers on this host are not heard: {error}"),
+        }
+    }
+
+    /// Has what the host's own servers send come, by the snapshot that the
+    /// workers get next: before the first of their connections begins.
+    fn take_detour(&mut self, snapshot: &Snapshot) {
+        if let Some(detour) = &mut self.detour
+            && let Err(error) = detour.set(own_ends(snapshot))
+        {
+            tracing::warn!("masqueraded servers on this host are not heard: {error}");
+        }
     }
 
     /// Lets no more traffic come.
@@ -211,6 +235,7 @@ impl Control {
     }
 
     fn publish(&mut self, snapshot: Arc<Snapshot>) {
+        self.take_detour(&snapshot);
         for (publisher, bell) in &mut self.workers {
             publisher.publish(&snapshot);
             bell.ring();

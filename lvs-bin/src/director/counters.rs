@@ -52,6 +52,10 @@ worker_counters! {
     give_back_refused,
     /// Packets for the host that it has a copy of already.
     host_has_copy,
+    /// Packets that the host itself sent and the director had a look at.
+    heard,
+    /// Of those, sent on as the host would have.
+    sent_on,
     /// Packets handed to other workers.
     handed_off,
     /// Packets that came from other workers.

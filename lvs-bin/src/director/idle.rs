@@ -1,5 +1,6 @@
 //! What a worker does when nothing is to do.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use lvs_io::{Lane, Queue, Watch};
@@ -26,12 +27,12 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    /// For a worker of `queues` queues.
+    /// For a worker of `queues` queues, and perhaps the host.
     pub(super) fn new(waiting: Waiting, queues: usize) -> Self {
         Self {
             waiting,
             quiet_turns: 0,
-            watch: Watch::new(queues + 1),
+            watch: Watch::new(queues + 2),
         }
     }
 
@@ -45,8 +46,9 @@ impl Idle {
         matches!(self.waiting, Waiting::Adaptive) && self.quiet_turns > QUIET_TURNS
     }
 
-    /// Sleeps until a queue has frames, the bell rings, or the time is up.
-    pub(super) fn wait(&mut self, lane: &Lane, bell: &Doorbell) {
+    /// Sleeps until a queue or the host has frames, the bell rings, or the time
+    /// is up.
+    pub(super) fn wait(&mut self, lane: &Lane, bell: &Doorbell, host: Option<BorrowedFd<'_>>) {
         let unwoken = |queue: &dyn Queue| queue.in_flight() > 0 || queue.wait_fd().is_none();
         let timeout = match lane.queues.iter().any(|queue| unwoken(queue.as_ref())) {
             true => SHORT_REST,
@@ -54,7 +56,8 @@ impl Idle {
         };
         let queues = lane.queues.iter().filter_map(|queue| queue.wait_fd());
         // Interrupted or not: the next turn looks for itself.
-        self.watch.wait(queues.chain([bell.fd()]), timeout);
+        self.watch
+            .wait(queues.chain([bell.fd()]).chain(host), timeout);
     }
 }
 

@@ -20,6 +20,7 @@ mod counters;
 mod doorbell;
 mod error;
 mod handoff;
+mod host_port;
 mod idle;
 mod mailbox;
 mod memory;
@@ -138,7 +139,10 @@ impl Director {
             None => None,
         };
         let ports = nics.len();
-        let control = Control::new(limits, surroundings, steering, nics, &config)?;
+        let mut control = Control::new(limits, surroundings, steering, nics, &config)?;
+        if let Some(punt) = &punt {
+            control.prepare_detour(punt);
+        }
         let mut director = Self::idle(control, limits);
         director.spawn_workers(lanes, ports, punt, options)?;
         director.spawn_follower()?;

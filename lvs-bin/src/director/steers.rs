@@ -7,6 +7,7 @@ use lvs_core::config::{MarkRule, Prefix};
 use lvs_core::{
     Config, ForwardingMethod, Protocol, RealServer, Service, ServiceKey, Snapshot, Tunnel,
 };
+use lvs_io::OwnEnd;
 use lvs_io::program::{End, Steer};
 
 /// The traffic of a director that carries out `config`, having worked by
@@ -44,6 +45,19 @@ pub(super) fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
     steers.sort_unstable();
     steers.dedup();
     steers
+}
+
+/// Where servers of the host itself send from that are or were masqueraded, as
+/// the kernel's rules are told.
+pub(super) fn own_ends(snapshot: &Snapshot) -> impl Iterator<Item = OwnEnd> {
+    let sources = snapshot
+        .own_ends()
+        .flat_map(|(protocol, address, port)| ends(protocol, address, port, End::Source));
+    sources.map(|source| OwnEnd {
+        protocol: source.protocol,
+        address: source.address,
+        port: source.port,
+    })
 }
 
 /// The far end of a tunnel over UDP: it brings the ICMP errors about the tunnel,

@@ -17,6 +17,7 @@ use super::control::{Control, Surroundings};
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
+use super::host_port::HostPort;
 use super::idle::{Idle, Waiting};
 use super::mailbox::{self, Inbox};
 use super::memory::Watch;
@@ -150,6 +151,9 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         Err(error) => return drop(ready.send(Err(error.into()))),
     };
     let burst = burst_for(&beginning.lane);
+    // One is enough: whose packets they are, only the shards know.
+    let hears = beginning.punt.clone().filter(|_| beginning.number == 0);
+    let host_port = hears.map(|punt| HostPort::new(punt, shard.snapshot()));
     let idle = Idle::new(beginning.waiting, beginning.lane.queues.len());
     let mut worker = Worker {
         lane: beginning.lane,
@@ -158,6 +162,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         exchange: beginning.exchange,
         bell: beginning.bell,
         punt: beginning.punt,
+        host_port,
         board: beginning.board,
         counters: WorkerCounters::default(),
         burst,

@@ -10,6 +10,7 @@ use super::burst::{Burst, Sink};
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
 use super::handoff::Exchange;
+use super::host_port::HostPort;
 use super::idle::Idle;
 use super::mailbox::Inbox;
 
@@ -21,6 +22,8 @@ pub(super) struct Worker<'m> {
     pub(super) exchange: Exchange,
     pub(super) bell: Arc<Doorbell>,
     pub(super) punt: Option<Arc<Punt>>,
+    /// Of the one worker that hears the host.
+    pub(super) host_port: Option<HostPort>,
     pub(super) board: Arc<Board>,
     pub(super) counters: WorkerCounters,
     pub(super) burst: Burst,
@@ -43,6 +46,7 @@ impl Worker<'_> {
         self.adopt();
         self.reclaim_and_refill();
         let mut busy = self.take_over(now);
+        busy |= self.hear_host(now);
         for queue in 0..self.lane.queues.len() {
             busy |= self.receive(queue, now);
         }
@@ -68,7 +72,8 @@ impl Worker<'_> {
         self.bell.lie_down();
         if self.exchange.is_empty() && self.inbox.is_empty() {
             self.counters.sleeps += 1;
-            self.idle.wait(&self.lane, &self.bell);
+            let host = self.host_port.as_ref().and_then(HostPort::wait_fd);
+            self.idle.wait(&self.lane, &self.bell, host);
         }
         self.bell.get_up();
     }
@@ -80,6 +85,9 @@ impl Worker<'_> {
 
     fn adopt(&mut self) {
         while let Some(snapshot) = self.inbox.deliver() {
+            if let Some(host) = &mut self.host_port {
+                host.follow(&snapshot);
+            }
             let old = self.shard.adopt(snapshot);
             self.inbox.retire(old);
         }
@@ -126,6 +134,26 @@ impl Worker<'_> {
             return false;
         }
         // Whoever handed them over has completed their checksums.
+        self.direct(ChecksumState::Whole, now);
+        true
+    }
+
+    /// Directs what the host itself has sent.
+    fn hear_host(&mut self, now: Instant) -> bool {
+        let Self {
+            burst,
+            host_port,
+            lane,
+            counters,
+            ..
+        } = self;
+        let Some(host) = host_port else {
+            return false;
+        };
+        if burst.hear(host, &mut lane.umem, counters) == 0 {
+            return false;
+        }
+        // The device asks the kernel for whole checksums.
         self.direct(ChecksumState::Whole, now);
         true
     }
@@ -261,6 +289,7 @@ mod tests {
                 .unwrap(),
             bell,
             punt: None,
+            host_port: None,
             board: Arc::new(Board::new(&Stats::new(limits.real_servers))),
             counters: WorkerCounters::default(),
             burst: Burst::new(false, 1),

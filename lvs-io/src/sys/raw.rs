@@ -1,6 +1,6 @@
 //! Sending whole IP packets of this machine's own.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -26,35 +26,31 @@ pub(crate) fn open(ipv4: bool, mark: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Sends a packet to `to`, of the socket's family.
-pub(crate) fn send(socket: BorrowedFd<'_>, packet: &[u8], to: IpAddr) -> io::Result<()> {
-    // SAFETY: both are plain old data, for which zeros are a value.
-    let (mut v4, mut v6): (libc::sockaddr_in, libc::sockaddr_in6) =
-        unsafe { (mem::zeroed(), mem::zeroed()) };
-    let (address, length): (*const libc::sockaddr, usize) = match to {
+/// Sends a packet that lies in pieces to `to`, of the socket's family.
+pub(crate) fn send(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>], to: IpAddr) -> io::Result<()> {
+    // SAFETY: all are plain old data, for which zeros are a value.
+    let (mut v4, mut v6, mut message): (libc::sockaddr_in, libc::sockaddr_in6, libc::msghdr) =
+        unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
+    match to {
         IpAddr::V4(to) => {
             v4.sin_family = libc::AF_INET as u16;
             v4.sin_addr.s_addr = to.to_bits().to_be();
-            (ptr::from_ref(&v4).cast(), size_of_val(&v4))
+            message.msg_name = ptr::from_mut(&mut v4).cast();
+            message.msg_namelen = size_of_val(&v4) as socklen_t;
         }
         IpAddr::V6(to) => {
             v6.sin6_family = libc::AF_INET6 as u16;
             v6.sin6_addr.s6_addr = to.octets();
-            (ptr::from_ref(&v6).cast(), size_of_val(&v6))
+            message.msg_name = ptr::from_mut(&mut v6).cast();
+            message.msg_namelen = size_of_val(&v6) as socklen_t;
         }
-    };
-    // SAFETY: both pointers are to what lives through the call, of the lengths
-    // that are given.
-    let answer = unsafe {
-        libc::sendto(
-            socket.as_raw_fd(),
-            packet.as_ptr().cast(),
-            packet.len(),
-            0,
-            address,
-            length as socklen_t,
-        )
-    };
+    }
+    // An IoSlice is laid out as an iovec; the call only reads them.
+    message.msg_iov = pieces.as_ptr().cast_mut().cast();
+    message.msg_iovlen = pieces.len();
+    // SAFETY: the message points to locals and to `pieces`, which live through
+    // the call, with their lengths.
+    let answer = unsafe { libc::sendmsg(socket.as_raw_fd(), &message, 0) };
     match answer {
         0.. => Ok(()),
         _ => Err(io::Error::last_os_error()),
