@@ -14,6 +14,7 @@ mod changes;
 mod fragments;
 mod hosts;
 mod jumbo;
+mod local;
 mod matrix;
 mod neighbours;
 mod owners;
