@@ -33,38 +33,18 @@ struct Running {
 impl Running {
     /// Starts it; when it returns, the director directs.
     fn start(plan: Plan, mode: &str) -> Option<Self> {
+        Self::start_with(plan, &text(&plan, mode, 1))
+    }
+
+    /// The same with this configuration.
+    fn start_with(plan: Plan, text: &str) -> Option<Self> {
         let alone = alone()?;
         let world = World::build(plan).unwrap();
         let number = std::process::id();
         let file = std::env::temp_dir().join(format!("lvs-process-{number}.toml"));
-        fs::write(&file, text(&plan, mode, 1)).unwrap();
-        let mut child = world
-            .director()
-            .run(|| {
-                Command::new(env!("CARGO_BIN_EXE_lvs"))
-                    .args(["run", "--config"])
-                    .arg(&file)
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::piped())
-                    .spawn()
-            })
-            .unwrap();
-        let (say, log) = mpsc::channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        thread::spawn(move || {
-            stderr
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|l| say.send(l))
-        });
+        fs::write(&file, text).unwrap();
         let printed = Arc::new(Mutex::new(String::new()));
-        let (mut stdout, keep) = (child.stdout.take().unwrap(), printed.clone());
-        thread::spawn(move || {
-            let mut lines = BufReader::new(&mut stdout).lines();
-            while let Some(Ok(line)) = lines.next() {
-                *keep.lock().unwrap() += &(line + "\n");
-            }
-        });
+        let (child, log) = run(&world, &file, &printed);
         let running = Self {
             world,
             file,
@@ -75,6 +55,12 @@ impl Running {
         };
         running.wait_for("directing");
         Some(running)
+    }
+
+    /// Starts another in the place of one that has ended.
+    fn start_again(&mut self) {
+        (self.child, self.log) = run(&self.world, &self.file, &self.printed);
+        self.wait_for("directing");
     }
 
     /// Waits until it logs a line with `part` in it.
@@ -111,6 +97,37 @@ impl Drop for Running {
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.file);
     }
+}
+
+/// Starts `lvs run` on the director's machine; what it logs.
+fn run(world: &World, file: &Path, printed: &Arc<Mutex<String>>) -> (Child, Receiver<String>) {
+    let mut child = world
+        .director()
+        .run(|| {
+            Command::new(env!("CARGO_BIN_EXE_lvs"))
+                .args(["run", "--config"])
+                .arg(file)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+        })
+        .unwrap();
+    let (say, log) = mpsc::channel();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    thread::spawn(move || {
+        stderr
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|l| say.send(l))
+    });
+    let (mut stdout, keep) = (child.stdout.take().unwrap(), printed.clone());
+    thread::spawn(move || {
+        let mut lines = BufReader::new(&mut stdout).lines();
+        while let Some(Ok(line)) = lines.next() {
+            *keep.lock().unwrap() += &(line + "\n");
+        }
+    });
+    (child, log)
 }
 
 /// A configuration file for the services of a plan; rs1 has this weight.
@@ -312,6 +329,49 @@ fn killed_in_generic_mode_the_host_is_as_before() {
 #[test]
 fn killed_in_packet_mode_the_host_is_as_before() {
     killed_under_load("packet");
+}
+
+/// Rules that lead to a director which is gone lead nowhere, until the next one
+/// takes them away.
+#[test]
+fn rules_for_own_servers_do_not_outlive_the_next_director() {
+    let plan = Plan::new(Method::Masquerade);
+    let own = SocketAddr::new(Plan::dip(Family::V4), 8081);
+    let service = SocketAddr::new(Plan::vip(Family::V4), 81);
+    let text = text(&plan, "native", 1)
+        + &format!(
+            "[[service]]\naddress = \"{service}\"\nprotocol = \"tcp\"\nscheduler = \"rr\"\n\
+             [[service.real_server]]\naddress = \"{own}\"\nforwarding = \"m\"\n"
+        );
+    let Some(mut running) = Running::start_with(plan, &text) else {
+        return;
+    };
+    let _host = Server::start(running.world.director(), "host", &[Offer::Http(own)]).unwrap();
+    let rules = |running: &Running| {
+        let mut network = running.world.director().network().unwrap();
+        network.rules().unwrap()
+    };
+    let served = |running: &Running, at| {
+        let ask = || http(at, Request::Name, DEADLINE);
+        assert_eq!(running.world.client().run(ask).unwrap(), "host", "{at}");
+    };
+    served(&running, service);
+    running.signal(Signal::SIGKILL);
+    running.child.wait().unwrap();
+    let left = rules(&running);
+    assert_eq!(left.len(), 2, "TCP from its port, and ICMP");
+    served(&running, own);
+
+    running.start_again();
+    served(&running, service);
+    served(&running, own);
+    let mut now = rules(&running);
+    assert_eq!(now.len(), left.len());
+    now.retain(|rule| left.contains(rule));
+    assert_eq!(now, [], "those of the one before are gone");
+    running.signal(Signal::SIGTERM);
+    assert!(running.child.wait().unwrap().success());
+    assert_eq!(rules(&running), []);
 }
 
 /// The example of the README, on a link of a namespace.
