@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use lvs_core::network::{Interface, Neighbour, Network, Route, Way};
+use lvs_core::network::{Interface, Neighbour, Network, Route, SourceRule, Way};
 use lvs_core::{Config, Port};
 use lvs_io::Nic;
 use lvs_io::netlink::{Hop, Link, Prefix, Resolution, Route as HostRoute, RouteKind, View};
@@ -14,10 +14,17 @@ use lvs_io::netlink::{Hop, Link, Prefix, Resolution, Route as HostRoute, RouteKi
 /// counts, the view says; of several ways of a route it is the first that lives.
 pub(super) fn network(nics: &[Nic], view: &View) -> Network {
     let ports = ports(nics);
-    let routes = view.best_routes().map(|(prefix, route)| Route {
+    let route = |(prefix, route): (Prefix, Option<&HostRoute>)| Route {
         prefix: prefix.address(),
         length: prefix.length(),
         way: route.map_or(Way::Unreachable, |route| way(route, view, &ports)),
+    };
+    let routes = view.best_routes().map(route);
+    let rules = view.source_rules().map(|(rule, routes)| SourceRule {
+        prefix: rule.source.address(),
+        length: rule.source.length(),
+        // What a rule's routes do not know, the next ones may.
+        routes: routes.filter(|(_, way)| way.is_some()).map(route).collect(),
     });
     let neighbours = view.neighbours().filter_map(|neighbour| {
         Some(Neighbour {
@@ -28,7 +35,7 @@ pub(super) fn network(nics: &[Nic], view: &View) -> Network {
         })
     });
     let interfaces = nics.iter().map(|nic| interface(nic, view)).collect();
-    Network::new(interfaces, routes, neighbours)
+    Network::new(interfaces, routes, neighbours).with_rules(rules)
 }
 
 /// The neighbours a director on `nics` sends to when it carries out `config`:
@@ -43,8 +50,11 @@ pub(super) fn wanted_neighbours(nics: &[Nic], view: &View, config: &Config) -> V
         let hop = living(view.route(real_server.address)?)?;
         Some((hop.link, hop.gateway.unwrap_or(real_server.address)))
     });
+    let by_source = view.source_rules().flat_map(|(_, routes)| routes);
+    let by_source = by_source.filter_map(|(_, route)| route);
     let gateways = view
         .routes()
+        .chain(by_source)
         .flat_map(|route| &route.next_hops)
         .filter_map(|hop| Some((hop.link, hop.gateway?)))
         .take(MOST_GATEWAYS);

@@ -18,6 +18,7 @@ mod local;
 mod matrix;
 mod neighbours;
 mod owners;
+mod policy;
 mod process;
 mod queues;
 mod setup;

@@ -9,6 +9,7 @@ use super::link::Link;
 use super::neighbour::Neighbour;
 use super::request::Conversation;
 use super::route::Route;
+use super::source_rule::SourceRule;
 use super::table::{Placement, Removal, RouteTable};
 use super::view::View;
 
@@ -35,13 +36,23 @@ impl View {
             let key = (address.link, address.prefix);
             view.addresses.insert(key, address);
         }
-        view.routes = RouteTable::new(kernel.routes()?);
+        view.read_routes(kernel)?;
         let known = kernel.neighbours()?.into_iter().filter(Neighbour::is_known);
         for neighbour in known {
             let key = (neighbour.link, neighbour.address);
             view.neighbours.insert(key, neighbour);
         }
         Ok(view)
+    }
+
+    /// Reads routes and rules again; whether any are others.
+    pub(super) fn read_routes(&mut self, kernel: &mut Conversation) -> Result<bool, Error> {
+        let rules = kernel.source_rules()?;
+        let (routes, by_source) = RouteTable::with_sources(kernel.routes()?, &rules);
+        let changed = routes != self.routes || by_source != self.by_source;
+        self.routes = routes;
+        self.by_source = by_source;
+        Ok(changed)
     }
 
     /// Applies one announcement; applying one again changes nothing.
@@ -71,6 +82,12 @@ impl View {
                 }
                 RouteNetlinkMessage::DelRoute(message) => {
                     Route::from_message(&message).map(|route| self.remove_route(&route))
+                }
+                RouteNetlinkMessage::NewRule(message) | RouteNetlinkMessage::DelRule(message) => {
+                    SourceRule::from_message(&message).map(|_| Effect {
+                        routes_stale: true,
+                        ..Effect::default()
+                    })
                 }
                 RouteNetlinkMessage::NewNeighbour(message) => Neighbour::from_message(&message)
                     .map(|neighbour| self.enter_neighbour(neighbour)),
@@ -140,6 +157,7 @@ impl View {
             _ => Placement::First,
         };
         Effect {
+            routes_stale: self.is_by_source(&route),
             changed: self.routes.insert(route, placement),
             ..Effect::default()
         }
@@ -149,9 +167,16 @@ impl View {
         let removal = self.routes.remove(route);
         Effect {
             changed: removal == Removal::Removed,
-            routes_stale: removal == Removal::Mismatch,
+            routes_stale: removal == Removal::Mismatch || self.is_by_source(route),
             neighbours_moved: false,
         }
+    }
+
+    /// Whether a route is in the table of a rule. Such are few, and are read
+    /// anew.
+    fn is_by_source(&self, route: &Route) -> bool {
+        let mut rules = self.by_source.iter();
+        rules.any(|(rule, _)| rule.table == route.table)
     }
 
     fn enter_neighbour(&mut self, neighbour: Neighbour) -> Effect {

@@ -16,6 +16,7 @@ use super::neighbour::Neighbour;
 use super::request::{Conversation, Dump};
 use super::route::Route;
 use super::rule::Rule;
+use super::source_rule::SourceRule;
 
 impl Conversation {
     /// All links.
@@ -55,6 +56,19 @@ impl Conversation {
             RouteNetlinkMessage::NewRule(message) => Rule::from_message(&message),
             _ => None,
         })
+    }
+
+    /// The rules of both families that look at the source alone, in the order
+    /// they are asked.
+    pub(super) fn source_rules(&mut self) -> Result<Vec<SourceRule>, Error> {
+        let request = RouteNetlinkMessage::GetRule(RuleMessage::default());
+        let mut rules = self.list("rules", request, |message| match message {
+            RouteNetlinkMessage::NewRule(message) => SourceRule::from_message(&message),
+            _ => None,
+        })?;
+        // Those of one priority stay in the kernel's order.
+        rules.sort_by_key(|rule| rule.priority);
+        Ok(rules)
     }
 
     /// All neighbours of both families.

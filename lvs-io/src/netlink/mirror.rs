@@ -12,7 +12,6 @@ use netlink_sys::Socket;
 use super::apply::Effect;
 use super::error::Error;
 use super::request::{Conversation, Messages, decode, open_socket, receive, receive_buffer};
-use super::table::RouteTable;
 use super::view::{Resolution, View};
 use super::warm::WarmSet;
 
@@ -185,9 +184,7 @@ impl Mirror {
             Stale::Nothing => return Ok(()),
             Stale::Routes => {
                 self.await_kernel();
-                let routes = RouteTable::new(self.kernel.routes()?);
-                self.changed |= routes != self.view.routes;
-                self.view.routes = routes;
+                self.changed |= self.view.read_routes(&mut self.kernel)?;
                 self.counters.route_reloads += 1;
             }
             Stale::Everything => {
@@ -251,13 +248,15 @@ fn subscribe(bytes: u32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-const GROUPS: [u32; 6] = [
+const GROUPS: [u32; 8] = [
     libc::RTNLGRP_LINK,
     libc::RTNLGRP_NEIGH,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV6_IFADDR,
     libc::RTNLGRP_IPV4_ROUTE,
     libc::RTNLGRP_IPV6_ROUTE,
+    libc::RTNLGRP_IPV4_RULE,
+    libc::RTNLGRP_IPV6_RULE,
 ];
 
 /// Room for some ten thousand announcements between two polls.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::prefix::{Prefix, masked};
 use super::route::{Hop, Route, RouteKind};
+use super::source_rule::SourceRule;
 
 /// The routes the kernel searches by itself: tables local, main and default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,27 @@ impl RouteTable {
             table.family_mut(&route).push(route);
         }
         table
+    }
+
+    /// The main table and, for each of `rules`, its own.
+    pub(super) fn with_sources(
+        routes: Vec<Route>,
+        rules: &[SourceRule],
+    ) -> (Self, Vec<(SourceRule, Self)>) {
+        let of = |rule: &SourceRule| {
+            let own = routes.iter().filter(|route| {
+                let family = route.prefix.address().is_ipv4();
+                route.table == rule.table && family == rule.source.address().is_ipv4()
+            });
+            // It is all there is to search.
+            let own = own.map(|route| Route {
+                table: Route::MAIN,
+                ..route.clone()
+            });
+            (*rule, Self::new(own))
+        };
+        let by_source = rules.iter().map(of).collect();
+        (Self::new(routes), by_source)
     }
 
     /// The route a packet to `to` takes: the longest prefix that has one in

@@ -8,6 +8,7 @@ use super::link::Link;
 use super::neighbour::Neighbour;
 use super::prefix::Prefix;
 use super::route::{Hop, Route, RouteKind};
+use super::source_rule::SourceRule;
 use super::table::RouteTable;
 
 /// The links, addresses, routes and neighbours of a network namespace.
@@ -19,6 +20,8 @@ pub struct View {
     pub(super) links: BTreeMap<u32, Link>,
     pub(super) addresses: BTreeMap<(u32, Prefix), Address>,
     pub(super) routes: RouteTable,
+    /// In the order the rules are asked.
+    pub(super) by_source: Vec<(SourceRule, RouteTable)>,
     pub(super) neighbours: HashMap<(u32, IpAddr), Neighbour>,
 }
 
@@ -54,9 +57,9 @@ pub struct NextHop {
 impl View {
     /// Finds where packets to `to` go, by longest prefix and lowest metric.
     ///
-    /// Policy rules are not asked, nor is any table but local, main and
-    /// default: where those send packets elsewhere, this does not tell the
-    /// truth. Of a multipath route's living ways one is chosen by a hash of
+    /// Policy rules are not asked (but see [`View::source_rules`]), nor is any
+    /// table but local, main and default: where those send packets elsewhere,
+    /// this does not tell the truth. Of a multipath route's living ways one is chosen by a hash of
     /// `to`, in proportion to their weights: all packets to one address take
     /// one way, and different addresses spread. The kernel hashes differently
     /// and may choose another way for the same address.
@@ -85,6 +88,16 @@ impl View {
     /// leads. It is the choice of [`View::route`], for all addresses at once.
     pub fn best_routes(&self) -> impl Iterator<Item = (Prefix, Option<&Route>)> {
         self.routes.best_by_prefix()
+    }
+
+    /// The rules that look at the source alone, in the order they are asked, and
+    /// for each what [`View::best_routes`] is for the main table.
+    pub fn source_rules(
+        &self,
+    ) -> impl Iterator<Item = (SourceRule, impl Iterator<Item = (Prefix, Option<&Route>)>)> {
+        self.by_source
+            .iter()
+            .map(|(rule, routes)| (*rule, routes.best_by_prefix()))
     }
 
     /// The link with this index.
