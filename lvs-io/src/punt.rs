@@ -68,6 +68,9 @@ impl Punt {
         network
             .set_mtu(&name_given, LONGEST_PACKET)
             .map_err(other("set the MTU", name))?;
+        network
+            .set_queue_length(&name_given, MOST_WAITING)
+            .map_err(other("set the queue length", name))?;
         if admit_sources(&name_given).map_err(failed("clear rp_filter"))? == Admission::Loose {
             network
                 .add_address(&name_given, Prefix::host(DUMMY_ADDRESS))
@@ -258,6 +261,9 @@ fn stay_quiet(device: &str) {
 
 /// Longest IP packet, and the largest MTU a TUN device takes, in bytes.
 const LONGEST_PACKET: u32 = 65_535;
+/// Packets that wait to be taken, at most: the first windows of a few hundred
+/// connections. The kernel's default, 500, is meant for one slow user.
+const MOST_WAITING: u32 = 8192;
 const DUMMY_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 0, 8));
 /// A packet of 64 KiB in chunks of 2 KiB behind their headroom is 37 pieces.
 const MOST_PIECES: usize = 64;

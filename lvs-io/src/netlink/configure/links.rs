@@ -164,6 +164,13 @@ impl Network {
         self.set("set MTU of", name, message)
     }
 
+    /// Sets how many packets may wait to be sent by a link.
+    pub fn set_queue_length(&mut self, name: &str, packets: u32) -> Result<(), Error> {
+        let mut message = named(name);
+        message.attributes.push(LinkAttribute::TxQueueLen(packets));
+        self.set("set queue length of", name, message)
+    }
+
     /// Removes a link; of a veth pair, both ends, wherever the other is.
     pub fn delete_link(&mut self, name: &str) -> Result<(), Error> {
         let message = RouteNetlinkMessage::DelLink(named(name));
