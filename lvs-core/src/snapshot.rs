@@ -16,7 +16,7 @@ use crate::loads::Loads;
 use crate::lookup::Lookup;
 use crate::memory::{self, Memory};
 use crate::network::{Network, Resolution};
-use crate::packet::{Addresses, FlowKey, Seed};
+use crate::packet::{Addresses, FlowKey, Packet, Seed};
 use crate::paths::PathMtus;
 use crate::sched::Roster;
 use crate::steer::Owner;
@@ -228,6 +228,16 @@ impl Snapshot {
     ) -> Option<&PlannedService> {
         self.asked_for(flow, mark)
             .filter(|service| service.is_reached)
+    }
+
+    /// The service that a packet which came by `ingress` asks. The host itself asks
+    /// none: it is heard only as a real server.
+    pub(crate) fn service_asked(&self, ingress: Port, packet: &Packet) -> Option<&PlannedService> {
+        if ingress == Port::HOST {
+            return None;
+        }
+        let mark = self.config.classifier().mark(ingress, packet);
+        self.service(&packet.flow, mark)
     }
 
     /// The service a packet with this mark is addressed to, even if the host only

@@ -191,6 +191,8 @@ impl Burst {
                 Verdict::Host if packet.ingress == Port::HOST => {
                     send_on(frames, umem, host, counters);
                 }
+                // The copy that the host may have is not rewritten.
+                Verdict::Deliver if host.is_none() => counters.give_back_refused += 1,
                 Verdict::Host | Verdict::Deliver => give_back(frames, umem, host, counters),
                 Verdict::Handoff(shard) => {
                     hand_off(frames, umem, exchange, shard, packet.ingress, counters)

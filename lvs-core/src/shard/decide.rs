@@ -127,8 +127,7 @@ impl Step<'_, '_> {
     /// A packet of no connection of this shard.
     fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
-        let mark = snapshot.config.classifier().mark(buf.ingress(), packet);
-        let Some(service) = snapshot.service(&packet.flow, mark) else {
+        let Some(service) = snapshot.service_asked(buf.ingress(), packet) else {
             return self.outside_services(buf, packet);
         };
         let begins = may_begin(packet, &service.settings);

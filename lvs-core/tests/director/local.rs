@@ -87,6 +87,8 @@ fn past_the_service(w: Family) -> Scenario {
     )
     .takes(from_host(&tcp(own(w), w.client).syn().ack()))
     .host()
+    .takes(from_host(&tcp(own(w), w.web).syn()))
+    .host()
     .remembers(0)
 }
 
