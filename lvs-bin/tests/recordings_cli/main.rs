@@ -25,7 +25,7 @@ const WHOLE: [&str; 2] = ["cli", "stats"];
 
 #[test]
 fn every_command_ends_as_recorded() {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lvs-core/tests/recordings");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
     let folder = env::var_os("LVS_RECORDINGS").map_or(own, PathBuf::from);
     let (mut played, mut wrong) = (0, Vec::new());
     for entry in fs::read_dir(folder).unwrap() {

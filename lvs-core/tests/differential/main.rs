@@ -12,7 +12,7 @@
 //! export LVS_GUEST=/path/to/linux
 //! cargo test -p lvs-core --test differential                              # a short run
 //! cargo test -p lvs-core --test differential -- --scenarios 1000 --seed 7 --keep DIR
-//! LVS_RECORDINGS=DIR cargo test -p lvs-core --test recordings             # plays what was kept
+//! LVS_RECORDINGS=DIR cargo test -p lvs-bin --test recordings              # plays what was kept
 //! ```
 //!
 //! The kernel is user-mode Linux 6.12 with IPVS, an ordinary process that needs
@@ -35,22 +35,22 @@ mod generate;
 mod guest;
 mod shrink;
 
-#[path = "../recordings/command.rs"]
+#[path = "../../../lvs-bin/tests/recordings/command.rs"]
 mod command;
-#[path = "../recordings/director.rs"]
+#[path = "../../../lvs-bin/tests/recordings/director.rs"]
 mod director;
-#[path = "../recordings/frame.rs"]
+#[path = "../../../lvs-bin/tests/recordings/frame.rs"]
 mod frame;
-#[path = "../recordings/host.rs"]
+#[path = "../../../lvs-bin/tests/recordings/host.rs"]
 mod host;
-#[path = "../recordings/listing.rs"]
+#[path = "../../../lvs-bin/tests/recordings/listing.rs"]
 mod listing;
-#[path = "../recordings/player.rs"]
+#[path = "../../../lvs-bin/tests/recordings/player.rs"]
 mod player;
 #[path = "../common/random.rs"]
 #[allow(dead_code, reason = "each test uses its part of it")]
 mod random;
-#[path = "../recordings/scenario.rs"]
+#[path = "../../../lvs-bin/tests/recordings/scenario.rs"]
 #[allow(dead_code, reason = "nothing is compressed here")]
 mod scenario;
 

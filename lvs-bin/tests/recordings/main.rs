@@ -22,9 +22,9 @@
 //! kernel, such as identifications, which are not compared.
 //!
 //! ```sh
-//! cargo test -p lvs-core --test recordings                    # all
-//! cargo test -p lvs-core --test recordings -- persist/ nat/mtu   # these, with what differs
-//! LVS_RECORDINGS=DIR cargo test -p lvs-core --test recordings  # those in another folder
+//! cargo test -p lvs-bin --test recordings                    # all
+//! cargo test -p lvs-bin --test recordings -- persist/ nat/mtu   # these, with what differs
+//! LVS_RECORDINGS=DIR cargo test -p lvs-bin --test recordings  # those in another folder
 //! ```
 //!
 //! `failing.txt` names the scenarios that fail, with the reason. One that fails
