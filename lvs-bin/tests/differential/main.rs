@@ -10,8 +10,8 @@
 //!
 //! ```sh
 //! export LVS_GUEST=/path/to/linux
-//! cargo test -p lvs-core --test differential                              # a short run
-//! cargo test -p lvs-core --test differential -- --scenarios 1000 --seed 7 --keep DIR
+//! cargo test -p lvs-bin --test differential                              # a short run
+//! cargo test -p lvs-bin --test differential -- --scenarios 1000 --seed 7 --keep DIR
 //! LVS_RECORDINGS=DIR cargo test -p lvs-bin --test recordings              # plays what was kept
 //! ```
 //!
@@ -35,22 +35,22 @@ mod generate;
 mod guest;
 mod shrink;
 
-#[path = "../../../lvs-bin/tests/recordings/command.rs"]
+#[path = "../recordings/command.rs"]
 mod command;
-#[path = "../../../lvs-bin/tests/recordings/director.rs"]
+#[path = "../recordings/director.rs"]
 mod director;
-#[path = "../../../lvs-bin/tests/recordings/frame.rs"]
+#[path = "../recordings/frame.rs"]
 mod frame;
-#[path = "../../../lvs-bin/tests/recordings/host.rs"]
+#[path = "../recordings/host.rs"]
 mod host;
-#[path = "../../../lvs-bin/tests/recordings/listing.rs"]
+#[path = "../recordings/listing.rs"]
 mod listing;
-#[path = "../../../lvs-bin/tests/recordings/player.rs"]
+#[path = "../recordings/player.rs"]
 mod player;
-#[path = "../common/random.rs"]
+#[path = "../../../lvs-core/tests/common/random.rs"]
 #[allow(dead_code, reason = "each test uses its part of it")]
 mod random;
-#[path = "../../../lvs-bin/tests/recordings/scenario.rs"]
+#[path = "../recordings/scenario.rs"]
 #[allow(dead_code, reason = "nothing is compressed here")]
 mod scenario;
 
