@@ -37,22 +37,36 @@ mod shrink;
 
 #[path = "../recordings/command.rs"]
 mod command;
+#[path = "../recordings/counters.rs"]
+mod counters;
+#[path = "../recordings/differences.rs"]
+mod differences;
 #[path = "../recordings/director.rs"]
 mod director;
+#[path = "../recordings/fields.rs"]
+mod fields;
 #[path = "../recordings/frame.rs"]
 mod frame;
+#[path = "../recordings/headers.rs"]
+mod headers;
 #[path = "../recordings/host.rs"]
 mod host;
 #[path = "../recordings/listing.rs"]
 mod listing;
+#[path = "../recordings/operator.rs"]
+mod operator;
 #[path = "../recordings/player.rs"]
 mod player;
+#[path = "../recordings/printed.rs"]
+mod printed;
 #[path = "../../../lvs-core/tests/common/random.rs"]
 #[allow(dead_code, reason = "each test uses its part of it")]
 mod random;
 #[path = "../recordings/scenario.rs"]
 #[allow(dead_code, reason = "nothing is compressed here")]
 mod scenario;
+#[path = "../recordings/transports.rs"]
+mod transports;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;

@@ -1,30 +1,41 @@
 //! The recorded director: interfaces, routes and neighbours as they were, the
 //! services its commands made, and one shard that serves them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
+use lvs::control::Table;
 use lvs_core::config::Prefix;
 use lvs_core::network::{Interface, Neighbour, Resolution, Route, SourceRule, Way};
 use lvs_core::{
-    Config, Draft, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port, RealServer,
-    Service, ServiceKey, Setting, Shard, Verdict,
+    Config, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port, ServiceKey, Setting,
+    Shard, Verdict,
 };
 
 use crate::command::Command;
+use crate::counters::Counters;
 use crate::frame::{Packet, word};
 use crate::host::Host;
+use crate::listing::TimeLeft;
 
 /// A director that takes commands and frames.
 pub(crate) struct Director<'m> {
-    /// What the commands so far come to.
-    pub(crate) draft: Draft,
+    /// What the operator's commands so far come to.
+    pub(crate) table: Table,
     pub(crate) network: Arc<Network>,
     pub(crate) shard: Shard<'m>,
     /// The host it is on.
     pub(crate) host: Host,
+    /// What its counters are shown as.
+    pub(crate) counters: Counters,
+    /// Names of persistence engines, which the table does not know.
+    pub(crate) engines: BTreeMap<ServiceKey, String>,
+    /// The moment a listing shows.
+    pub(crate) now: Instant,
+    /// Which of the times left that a listing may show it shows.
+    pub(crate) shown: TimeLeft,
     planner: Planner,
     mtus: [u32; 2],
     routes: Vec<Route>,
@@ -37,7 +48,7 @@ impl<'m> Director<'m> {
     /// The director before any command, its connections in `memory`.
     pub(crate) fn new(memory: &'m mut [Line]) -> Self {
         let limits = Limits {
-            services: 16,
+            services: 32,
             real_servers: 2048,
             ..Limits::default()
         };
@@ -48,10 +59,14 @@ impl<'m> Director<'m> {
         let snapshot = planner.plan(&Config::new([]).unwrap(), &network).unwrap();
         let shard = Shard::new(Default::default(), memory, &limits, snapshot).unwrap();
         Self {
-            draft: Draft::default(),
+            table: Table::default(),
             network,
             shard,
             host: Host::default(),
+            counters: Counters::default(),
+            engines: BTreeMap::new(),
+            now: Instant::default(),
+            shown: TimeLeft::Most,
             planner,
             mtus,
             routes,
@@ -69,14 +84,15 @@ impl<'m> Director<'m> {
             self.host.forwards = value == "1";
             return Ok(());
         }
-        let set = self.draft.set_sysctl(name, value, PROCESSORS);
+        let draft = self.table.draft_mut();
+        let set = draft.set_sysctl(name, value, PROCESSORS);
         set.map_err(|why| why.to_string())?;
         self.publish()
     }
 
     /// The value of a setting as the kernel shows it.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        let set = self.draft.sysctl(name)?;
+        let set = self.table.draft().sysctl(name)?;
         let shown = |setting| self.shard.snapshot().shown(setting).to_string();
         match Setting::named(name) {
             Some(setting) if set.parse::<i32>().is_ok() => Some(shown(setting)),
@@ -84,46 +100,11 @@ impl<'m> Director<'m> {
         }
     }
 
-    /// Carries out a command that changes something.
+    /// Carries out a command of the host's.
     ///
     /// *Errors:* what is wrong with it.
     pub(crate) fn carry_out(&mut self, command: Command) -> Result<(), String> {
         match command {
-            Command::AddService(service) => self.draft.services.push(service),
-            Command::EditService(edited) => {
-                let service = self.service(edited.key);
-                let real_servers = std::mem::take(&mut service.real_servers);
-                *service = Service {
-                    real_servers,
-                    ..edited
-                };
-            }
-            Command::RemoveService(key) => {
-                self.draft.services.retain(|service| service.key != key);
-            }
-            Command::AddRealServer(key, real_server) => {
-                self.service(key).real_servers.push(real_server);
-            }
-            Command::EditRealServer(key, edited) => {
-                let at = SocketAddr::new(edited.address, edited.port_in(&key));
-                *self.real_server(key, at) = edited;
-            }
-            Command::RemoveRealServer(key, address) => {
-                let gone = |rs: &RealServer| (rs.address, rs.port_in(&key)) == end(address);
-                self.service(key).real_servers.retain(|rs| !gone(rs));
-            }
-            Command::Clear => self.draft.services.clear(),
-            Command::Timeouts([tcp, fin, udp]) => {
-                let timeouts = &mut self.draft.timeouts;
-                let kept = [
-                    (&mut timeouts.tcp, tcp),
-                    (&mut timeouts.tcp_fin, fin),
-                    (&mut timeouts.udp, udp),
-                ];
-                for (timeout, seconds) in kept.into_iter().filter(|(_, seconds)| *seconds > 0) {
-                    *timeout = Duration::from_secs(seconds);
-                }
-            }
             Command::Mtu { interface, mtu } => self.mtus[port(&interface).index()] = mtu,
             Command::AddRoute {
                 prefix,
@@ -157,17 +138,9 @@ impl<'m> Director<'m> {
             Command::RemoveDefaultRoute { ipv6 } => self
                 .routes
                 .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
-            Command::Mark(rule) => self.draft.classifier.rules.push(rule),
+            Command::Mark(rule) => self.table.draft_mut().classifier.rules.push(rule),
             Command::TakeMarked => self.host.takes_marked = true,
-            Command::StartDaemon { backup } => self.draft.is_backup |= backup,
-            Command::StopDaemon { backup } => self.draft.is_backup &= !backup,
-            Command::ListConnections
-            | Command::ListTunnels
-            | Command::ListServices
-            | Command::ListTemplates
-            | Command::ListTimeouts
-            | Command::ListTraffic
-            | Command::ListOther => return Ok(()),
+            Command::Nothing => return Ok(()),
         }
         self.publish()
     }
@@ -190,7 +163,7 @@ impl<'m> Director<'m> {
             return false;
         };
         let port = packet.transport().get(2..4).map(|port| word(port, 0));
-        self.draft.classifier.rules.iter().any(|rule| {
+        self.table.draft().classifier.rules.iter().any(|rule| {
             let ports = &rule.destination_ports;
             let is_to = |to: Prefix| to.length == 0 || to.address == packet.destination;
             rule.protocol.is_none_or(|wanted| wanted == packet.protocol)
@@ -207,28 +180,30 @@ impl<'m> Director<'m> {
         self.planner.loads()
     }
 
-    fn service(&mut self, key: ServiceKey) -> &mut Service {
-        let mut services = self.draft.services.iter_mut();
-        services.find(|service| service.key == key).unwrap()
+    /// Has its counters looked at until `at`, in seconds since the first step.
+    pub(crate) fn look_until(&mut self, at: f64) {
+        let settings = &self.table.draft().settings;
+        let is_on = settings.is_on(Setting::RunEstimation);
+        self.counters.look_until(at, &self.shard, is_on);
     }
 
-    fn real_server(&mut self, key: ServiceKey, at: SocketAddr) -> &mut RealServer {
-        let mut real_servers = self.service(key).real_servers.iter_mut();
-        let same = |rs: &&mut RealServer| (rs.address, rs.port_in(&key)) == end(at);
-        real_servers.find(same).unwrap()
+    /// How long packets may be on an interface, if there is such a one.
+    pub(crate) fn mtu(&self, interface: &str) -> Option<u32> {
+        let place = INTERFACES.iter().position(|name| *name == interface)?;
+        self.mtus.get(place).copied()
     }
 
-    fn publish(&mut self) -> Result<(), String> {
+    /// Has the shard work by what the commands so far come to.
+    ///
+    /// *Errors:* what is wrong with it.
+    pub(crate) fn publish(&mut self) -> Result<(), String> {
         self.network = network(self.mtus, &self.routes, &self.rules);
-        let config = Config::checked(self.draft.clone()).map_err(|error| error.to_string())?;
+        let config =
+            Config::checked(self.table.draft().clone()).map_err(|error| error.to_string())?;
         let snapshot = self.planner.plan(&config, &self.network).unwrap();
         self.shard.adopt(snapshot);
         Ok(())
     }
-}
-
-const fn end(address: SocketAddr) -> (IpAddr, u16) {
-    (address.ip(), address.port())
 }
 
 fn network(mtus: [u32; 2], routes: &[Route], rules: &[SourceRule]) -> Arc<Network> {
@@ -322,13 +297,12 @@ fn neighbours() -> Vec<Neighbour> {
 }
 
 fn port(interface: &str) -> Port {
-    match interface {
-        "cli0" => Port(0),
-        "rs0" => Port(1),
-        other => panic!("interface {other}"),
-    }
+    let place = INTERFACES.iter().position(|name| *name == interface);
+    Port(place.unwrap_or_else(|| panic!("interface {interface}")) as u8)
 }
 
+/// The interfaces, in the order of their ports.
+const INTERFACES: [&str; 2] = ["cli0", "rs0"];
 /// Processors the recorded machine had.
 const PROCESSORS: u16 = 1;
 /// Its free memory, about 480 MiB, in pages.

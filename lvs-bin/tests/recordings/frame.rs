@@ -196,8 +196,3 @@ pub(crate) fn sum(bytes: &[u8]) -> u16 {
 pub(crate) fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
-
-/// Whether the header checksum of an IPv4 packet fits; other frames have none.
-pub(crate) fn ip_checksum_fits(frame: &[u8]) -> bool {
-    frame[12..14] != [0x08, 0x00] || Packet::read(frame).is_some()
-}

@@ -2,12 +2,13 @@
 
 use lvs_core::{Instant, Line, Port, Shard, Verdict};
 
-use crate::command::{self, Command};
+use crate::command;
+use crate::differences;
 use crate::director::Director;
 use crate::frame;
 use crate::host::{self, Leaving};
-use crate::listing;
-use crate::scenario::{Act, Scenario, Sent, Step};
+use crate::printed;
+use crate::scenario::{Act, Printed, Scenario, Sent, Step};
 
 /// Plays a scenario.
 ///
@@ -19,11 +20,12 @@ pub(crate) fn play(scenario: &Scenario) -> Result<(), String> {
         director.set(name, value)?;
     }
     for line in &scenario.setup {
-        command::parse(line).and_then(|command| director.carry_out(command))?;
+        let done = run(&mut director, line, "", &Printed::default());
+        done.map_err(|why| format!("setup, {line}:\n{why}"))?;
     }
     for (number, step) in (1..).zip(&scenario.steps) {
         play_step(step, &mut director)
-            .map_err(|why| format!("step {number} ({}), at {} s: {why}", step.act, step.at))?;
+            .map_err(|why| format!("step {number}, {}, at {:.3} s:\n{why}", step.act, step.at))?;
     }
     Ok(())
 }
@@ -38,6 +40,8 @@ fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
         director.shard.expire(instant(moment), u32::MAX);
     }
     director.shard.expire(now, u32::MAX);
+    director.look_until(step.at);
+    director.now = now;
     match &step.act {
         Act::Send {
             port,
@@ -58,16 +62,17 @@ fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
         }
         Act::Run {
             command,
+            stdin,
             printed,
-            status: 0,
-            varies,
-        } => run(command, printed, *varies, director, now),
-        Act::Run { command, .. } => Err(format!("{command}, which fails")),
+        } => {
+            run(director, command, stdin, printed)?;
+            compare(&step.out, &[])
+        }
         Act::Wait => compare(&step.out, &[]),
         Act::Read { varies: true, .. } => Ok(()),
         Act::Read { path, read, .. } => match path.strip_prefix(SETTINGS) {
             Some(name) => setting(read.as_deref(), director.get(name)),
-            None => Ok(()),
+            None => printed::read(director, path, read.as_deref().unwrap_or_default()),
         },
         Act::Set { settings, refused } => settings.iter().try_for_each(|(name, value)| {
             let set = director.set(name, value);
@@ -93,9 +98,10 @@ fn send(
         Verdict::Transmit(port) => Ok(vec![(port, bytes)]),
         Verdict::Drop(_) => Ok(vec![]),
         Verdict::Handoff(to) => Err(format!("handed to {to:?}, though there is one shard")),
-        Verdict::Host if !frame.starts_with(&bytes) => {
-            Err(format!("left to the host changed: {}", hexadecimal(&bytes)))
-        }
+        Verdict::Host if !frame.starts_with(&bytes) => Err(format!(
+            "left to the host changed: {}",
+            differences::hexadecimal(&bytes)
+        )),
         Verdict::Host => match host::unwrap(&director.host.tunnel_ends, &bytes) {
             Some(inner) => send(director, now, port, &inner),
             None => at_host(director, now, port, &bytes),
@@ -139,59 +145,26 @@ fn setting(recorded: Option<&str>, mine: Option<String>) -> Result<(), String> {
     Err(format!("recorded {recorded:?}, but got {mine:?}"))
 }
 
-/// Runs a command and compares what it prints, unless that varies.
-fn run(
-    line: &str,
-    printed: &str,
-    varies: bool,
-    director: &mut Director<'_>,
-    now: Instant,
-) -> Result<(), String> {
-    let command = command::parse(line)?;
-    if varies && command.lists() {
-        return Ok(());
-    }
-    match command {
-        Command::ListConnections => listing::connections(printed, director, now),
-        Command::ListServices => listing::services(printed, director),
-        Command::ListTemplates => listing::templates(printed, director),
-        Command::ListTunnels => listing::tunnels(printed, director),
-        Command::ListTimeouts => listing::timeouts(printed, director),
-        Command::ListTraffic => listing::traffic(printed, director),
-        command => director.carry_out(command),
-    }
-}
-
 /// Compares frames that came out, but for the bytes that vary.
 fn compare(recorded: &[Sent], out: &[(Port, Vec<u8>)]) -> Result<(), String> {
-    let texts: Vec<&str> = recorded.iter().map(|sent| sent.text.as_str()).collect();
-    if recorded.len() != out.len() {
-        let out: Vec<String> = out.iter().map(|(_, frame)| hexadecimal(frame)).collect();
-        return Err(format!("recorded {texts:#?}, but got {out:#?}"));
-    }
-    for (sent, (port, frame)) in recorded.iter().zip(out) {
-        let varies = |place: usize| sent.vary.iter().any(|range| range.contains(&place));
-        let same = sent.port == *port
-            && sent.frame.len() == frame.len()
-            && (0..frame.len()).all(|place| sent.frame[place] == frame[place] || varies(place));
-        if !same || !frame::ip_checksum_fits(frame) {
-            let differ: Vec<usize> = (0..frame.len().min(sent.frame.len()))
-                .filter(|place| sent.frame[*place] != frame[*place] && !varies(*place))
-                .collect();
-            return Err(format!(
-                "recorded {} by {:?}\n{}\nbut got by {port:?}\n{}\ndiffering at {differ:?}",
-                sent.text,
-                sent.port,
-                hexadecimal(&sent.frame),
-                hexadecimal(frame),
-            ));
-        }
-    }
-    Ok(())
+    differences::frames(recorded, out).map_or(Ok(()), Err)
 }
 
-fn hexadecimal(frame: &[u8]) -> String {
-    frame.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Runs a command, and compares what the tool prints; other programs must only
+/// end well.
+fn run(
+    director: &mut Director<'_>,
+    line: &str,
+    stdin: &str,
+    recorded: &Printed,
+) -> Result<(), String> {
+    if line.starts_with("ipvsadm") {
+        return printed::run(director, line, stdin, recorded);
+    }
+    if recorded.status != 0 {
+        return Err(format!("{line}, which fails"));
+    }
+    director.carry_out(command::parse(line)?)
 }
 
 fn instant(seconds: f64) -> Instant {

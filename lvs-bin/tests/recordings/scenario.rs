@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 use lvs_core::Port;
 use serde_json::Value;
 
+use crate::fields;
+
 /// Commands, packets, and what came of them.
 pub(crate) struct Scenario {
     pub(crate) name: String,
@@ -41,10 +43,9 @@ pub(crate) enum Act {
     Wait,
     Run {
         command: String,
-        printed: String,
-        status: i64,
-        /// It was not the same each time.
-        varies: bool,
+        /// What it read.
+        stdin: String,
+        printed: Printed,
     },
     /// A file of the kernel's was read.
     Read {
@@ -67,7 +68,12 @@ pub(crate) enum Act {
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send { note, .. } => write!(f, "send {note}"),
+            Self::Send { note, frame, .. } if note.is_empty() => {
+                write!(f, "send {}", fields::described(frame))
+            }
+            Self::Send { note, frame, .. } => {
+                write!(f, "send {note}: {}", fields::described(frame))
+            }
             Self::Wait => f.write_str("wait"),
             Self::Run { command, .. } => f.write_str(command),
             Self::Read { path, .. } => write!(f, "read {path}"),
@@ -77,12 +83,22 @@ impl fmt::Display for Act {
     }
 }
 
+/// What became of a command.
+#[derive(Default)]
+pub(crate) struct Printed {
+    /// The exit status.
+    pub(crate) status: i64,
+    pub(crate) stdout: String,
+    /// Standard error output, if anybody listened.
+    pub(crate) stderr: Option<String>,
+    /// Which of these were not the same each time.
+    pub(crate) varies: Vec<String>,
+}
+
 /// A frame the director sent.
 pub(crate) struct Sent {
     pub(crate) port: Port,
     pub(crate) frame: Vec<u8>,
-    /// The frame in words.
-    pub(crate) text: String,
     /// Bytes that are not the same each time.
     pub(crate) vary: Vec<RangeInclusive<usize>>,
 }
@@ -138,9 +154,13 @@ fn step(value: &Value) -> Step {
         "wait" => Act::Wait,
         "run" => Act::Run {
             command: text(&value["cmd"]),
-            printed: text(&value["stdout"]),
-            status: value["rc"].as_i64().unwrap(),
-            varies: !list(&value["varies"]).is_empty(),
+            stdin: text(&value["stdin"]),
+            printed: Printed {
+                status: value["rc"].as_i64().unwrap(),
+                stdout: text(&value["stdout"]),
+                stderr: value["stderr"].as_str().map(str::to_string),
+                varies: list(&value["varies"]).iter().map(text).collect(),
+            },
         },
         "cat" => Act::Read {
             path: text(&value["path"]),
@@ -168,7 +188,6 @@ fn sent(value: &Value) -> Sent {
     Sent {
         port: port(&value["if"]),
         frame: bytes(&value["frame"]),
-        text: text(&value["text"]),
         vary: list(&value["vary"]).iter().map(ends).collect(),
     }
 }

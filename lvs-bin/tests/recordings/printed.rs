@@ -1,0 +1,153 @@
+//! Runs the tool and reads the kernel's files, and compares what is printed.
+
+use lvs::ipvsadm::{self, Control, NameFiles, Output, proc};
+
+use crate::differences;
+use crate::director::Director;
+use crate::listing::{self, Form, TimeLeft};
+use crate::scenario::Printed;
+
+/// Runs a command line of `ipvsadm` and compares exit status, standard output
+/// and standard error output with what was recorded.
+///
+/// *Errors:* what differs.
+pub(crate) fn run(
+    director: &mut Director<'_>,
+    line: &str,
+    stdin: &str,
+    recorded: &Printed,
+) -> Result<(), String> {
+    if counts(line) {
+        return look(director, |director| once(director, line, stdin, recorded));
+    }
+    once(director, line, stdin, recorded)
+}
+
+/// Reads one of the kernel's files and compares it. That of applications is not
+/// compared, as there are none.
+///
+/// *Errors:* what differs.
+pub(crate) fn read(director: &mut Director<'_>, path: &str, recorded: &str) -> Result<(), String> {
+    let text = |director: &Director<'_>| match path.strip_prefix(FILES) {
+        Some("ip_vs") => proc::services(&director.services(), director.table_size(), TICKS),
+        Some("ip_vs_conn") => proc::connections(&director.connections()),
+        Some("ip_vs_conn_sync") => proc::connections_by_origin(&director.connections()),
+        Some("ip_vs_stats") => {
+            let (traffic, rates) = director.total();
+            proc::stats(&traffic, &rates)
+        }
+        Some("ip_vs_app") => recorded.to_string(),
+        _ => format!("the file {path}\n"),
+    };
+    look(director, |director| {
+        let unsorted = path.ends_with("ip_vs");
+        let text = agreed(director, recorded, unsorted, |director| text(director));
+        if text == recorded {
+            return Ok(());
+        }
+        Err(differences::lines(recorded, &text))
+    })
+}
+
+/// Runs a command line and compares, by the moment that counters are looked at.
+fn once(
+    director: &mut Director<'_>,
+    line: &str,
+    stdin: &str,
+    recorded: &Printed,
+) -> Result<(), String> {
+    let mut output = output(director, line, stdin);
+    let is_listing = Form::of(&output.stdout).is_some();
+    if is_listing || line.contains("--nosort") {
+        // The output again, with another time left.
+        let unsorted = !is_listing;
+        output.stdout = agreed(director, &recorded.stdout, unsorted, |director| {
+            self::output(director, line, stdin).stdout
+        });
+    }
+    let mut text = String::new();
+    let varies = |name: &str| recorded.varies.iter().any(|it| it == name);
+    if recorded.status != i64::from(output.status) && !varies("rc") {
+        text += &format!(
+            "exit status {} recorded, {} got\n",
+            recorded.status, output.status
+        );
+    }
+    if recorded.stdout != output.stdout && !varies("stdout") {
+        text += &differences::lines(&recorded.stdout, &output.stdout);
+    }
+    match &recorded.stderr {
+        Some(stderr) if *stderr != output.stderr && !varies("stderr") => {
+            text += "standard error output:\n";
+            text += &differences::lines(stderr, &output.stderr);
+        }
+        _ => {}
+    }
+    if text.is_empty() { Ok(()) } else { Err(text) }
+}
+
+/// What a command line prints.
+fn output(director: &mut Director<'_>, line: &str, stdin: &str) -> Output {
+    // The script is the tool by another name.
+    let line = line.replace("ipvsadm-save", "ipvsadm -S");
+    let words = line.split_whitespace().skip(1).map(str::to_owned);
+    let names = NameFiles::new(HOSTS, SERVICES);
+    let words: Vec<String> = words.collect();
+    ipvsadm::main_with(&words, &mut stdin.as_bytes(), director, &names)
+}
+
+/// A listing with what may differ as it was recorded.
+fn agreed(
+    director: &mut Director<'_>,
+    recorded: &str,
+    unsorted: bool,
+    mut text: impl FnMut(&mut Director<'_>) -> String,
+) -> String {
+    let most = text(director);
+    match Form::of(recorded) {
+        Some(form) if Form::of(&most).is_some() => {
+            director.shown = TimeLeft::Least;
+            let least = text(director);
+            director.shown = TimeLeft::Most;
+            listing::connections(recorded, form, &most, &least)
+        }
+        _ if unsorted => listing::services(recorded, &most),
+        _ => most,
+    }
+}
+
+/// Compares by every moment at which the counters may have been looked at, and
+/// leaves those that explain what was recorded.
+///
+/// *Errors:* none does; what differs by the one that comes nearest.
+fn look(
+    director: &mut Director<'_>,
+    mut compare: impl FnMut(&mut Director<'_>) -> Result<(), String>,
+) -> Result<(), String> {
+    let (mut fitting, mut differences) = (Vec::new(), Vec::new());
+    for moment in director.counters.moments() {
+        director.counters.go_by(moment);
+        match compare(director) {
+            Ok(()) => fitting.push(moment),
+            Err(why) => differences.push(why),
+        }
+    }
+    if fitting.is_empty() {
+        return Err(differences.into_iter().min_by_key(String::len).unwrap());
+    }
+    director.counters.leave(&fitting);
+    Ok(())
+}
+
+/// Whether a command line lists counters.
+fn counts(line: &str) -> bool {
+    line.contains("--stats") || line.contains("--rate")
+}
+
+/// Where the kernel's files are.
+const FILES: &str = "/proc/net/";
+/// The kernel's ticks in a second.
+const TICKS: u64 = 100;
+/// The names the recorded machine knew.
+const HOSTS: &str = "127.0.0.1 localhost\n";
+const SERVICES: &str = "http 80/tcp\nhttps 443/tcp\ndomain 53/udp\nsip 5060/udp\n";
