@@ -180,8 +180,8 @@ fn play(scenario: &Value, is_virtual: bool) -> io::Result<Value> {
         set(name, value.as_str().unwrap_or_default());
     }
     for line in scenario["setup"].as_array().into_iter().flatten() {
-        let (status, _) = command(line.as_str().unwrap_or_default());
-        if status != 0 {
+        let ran = command(line.as_str().unwrap_or_default());
+        if ran.status != 0 {
             return Ok(json!({"name": scenario["name"], "refused": line}));
         }
     }
@@ -206,9 +206,10 @@ fn play_step(step: &mut Value, sides: &Sides) -> io::Result<Vec<Value>> {
         }
         Some("wait") => settle = Duration::from_secs_f64(step["s"].as_f64().unwrap_or(0.0)),
         Some("run") => {
-            let (status, stdout) = command(step["cmd"].as_str().unwrap_or_default());
-            step["rc"] = json!(status);
-            step["stdout"] = json!(stdout);
+            let ran = command(step["cmd"].as_str().unwrap_or_default());
+            step["rc"] = json!(ran.status);
+            step["stdout"] = json!(ran.stdout);
+            step["stderr"] = json!(ran.stderr);
         }
         Some("sysctl") => {
             for (name, value) in step["set"].as_object().into_iter().flatten() {
@@ -254,8 +255,26 @@ fn lay_out() -> io::Result<()> {
     }
 }
 
-/// Runs a command line; its status and what it printed.
-fn command(line: &str) -> (i32, String) {
+/// What became of a command.
+struct Ran {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    /// It did not run.
+    fn failed(stderr: String) -> Self {
+        Self {
+            status: -1,
+            stdout: String::new(),
+            stderr,
+        }
+    }
+}
+
+/// Runs a command line.
+fn command(line: &str) -> Ran {
     let words: Vec<String> = match line.split_once('"') {
         Some((before, quoted)) => {
             let quoted = quoted.trim_end_matches('"').to_string();
@@ -265,7 +284,7 @@ fn command(line: &str) -> (i32, String) {
         None => line.split_whitespace().map(str::to_string).collect(),
     };
     let Some((program, arguments)) = words.split_first() else {
-        return (-1, String::new());
+        return Ran::failed("no command".to_string());
     };
     let ran = Command::new(program)
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -274,13 +293,18 @@ fn command(line: &str) -> (i32, String) {
         .output();
     match ran {
         Ok(output) => {
-            if !output.stderr.is_empty() {
-                eprintln!("{line}: {}", String::from_utf8_lossy(&output.stderr));
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let ran = Ran {
+                status: output.status.code().unwrap_or(-1),
+                stdout: text(&output.stdout),
+                stderr: text(&output.stderr),
+            };
+            if !ran.stderr.is_empty() {
+                eprintln!("{line}: {}", ran.stderr);
             }
-            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-            (output.status.code().unwrap_or(-1), printed)
+            ran
         }
-        Err(error) => (-1, error.to_string()),
+        Err(error) => Ran::failed(error.to_string()),
     }
 }
 
