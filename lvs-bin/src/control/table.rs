@@ -81,6 +81,7 @@ impl Table {
             *service = Service {
                 real_servers,
                 settings: service.settings,
+                edits: service.edits,
                 ..edited
             };
         })
@@ -138,7 +139,11 @@ impl Table {
         allow_numbers(&real_server)?;
         let at = self.server(place, end(&real_server));
         let at = at.ok_or(KernelError::NotFound)?;
-        self.change(|draft| draft.services[place].real_servers[at] = real_server)
+        self.change(|draft| {
+            let service = &mut draft.services[place];
+            service.real_servers[at] = real_server;
+            service.edits = service.edits.wrapping_add(1);
+        })
     }
 
     /// Removes a real server.
@@ -400,6 +405,17 @@ mod tests {
         let service = &table.draft().services[0];
         assert_eq!(service.scheduler, Scheduler::WeightedLeastConnection);
         assert_eq!(service.real_servers, [masquerade("10.0.0.1:80")]);
+    }
+
+    #[test]
+    fn edits_of_real_servers_are_counted_though_nothing_changes() {
+        let mut table = table();
+        let web = key("192.0.2.1:80");
+        for edits in 1..3 {
+            table.edit_server(web, masquerade("10.0.0.1:80")).unwrap();
+            table.edit_service(&asked(web, "wrr")).unwrap();
+            assert_eq!(table.draft().services[0].edits, edits);
+        }
     }
 
     fn daemon(role: DaemonRole) -> Daemon {

@@ -154,6 +154,9 @@ pub struct Service {
     pub persistence: Option<Persistence>,
     /// Settings that differ from the director's for this service.
     pub settings: Overrides,
+    /// How often an operator has edited its real servers: an edit begins `wrr`'s
+    /// lap anew, as in the kernel, also where it changes nothing.
+    pub edits: u32,
     /// Real servers in the order they were added. A scheduler walks them
     /// newest first, as the kernel does.
     pub real_servers: Vec<RealServer>,
@@ -204,6 +207,7 @@ impl Service {
             one_packet: false,
             persistence: None,
             settings: Overrides::NONE,
+            edits: 0,
             real_servers: Vec::new(),
         }
     }

@@ -53,7 +53,10 @@ impl Roster {
         let prepared = match terms.scheduler {
             Scheduler::WeightedRoundRobin => Prepared::Laps(match previous {
                 Some(_) if same.is_none() => wrr::Laps::begun(&members),
-                _ => wrr::Laps::changed(before, &members),
+                _ => {
+                    let edited = same.is_some_and(|it| it.terms.edits != terms.edits);
+                    wrr::Laps::changed(before, &members, edited)
+                }
             }),
             Scheduler::SourceHashing => Prepared::Slots(Box::new(sh::Slots::of(&members))),
             Scheduler::MaglevHashing => Prepared::Table(match same.map(|it| &it.prepared) {
@@ -149,6 +152,8 @@ pub(crate) struct Terms {
     pub(crate) expiration: Duration,
     /// How many shards the director has.
     pub(crate) shards: usize,
+    /// How often its real servers have been edited.
+    pub(crate) edits: u32,
 }
 
 impl Terms {
@@ -165,6 +170,7 @@ impl Terms {
             flags: service.flags,
             expiration: Duration::from_secs(seconds),
             shards,
+            edits: service.edits,
         }
     }
 }
@@ -273,6 +279,7 @@ pub(super) mod tests {
             flags: SchedulerFlags::default(),
             expiration: Duration::from_secs(86_400),
             shards: 5,
+            edits: 0,
         }
     }
 

@@ -119,8 +119,9 @@ impl Laps {
         }
     }
 
-    /// Laps over `after`, which `before` became by edits, removals, additions.
-    pub(super) fn changed(before: &[Member], after: &[Member]) -> Self {
+    /// Laps over `after`, which `before` became by edits, removals, additions;
+    /// `edited` if there was an edit, though nothing may have changed by it.
+    pub(super) fn changed(before: &[Member], after: &[Member], edited: bool) -> Self {
         let weights: BTreeMap<RealServerId, u32> = after.iter().map(|m| (m.id, m.weight)).collect();
         let mut list = before.to_vec();
         let mut changes = Vec::new();
@@ -140,8 +141,12 @@ impl Laps {
         for place in (0..added).rev() {
             changes.push(Bounds::of(&after[place..]));
         }
+        let bounds = Bounds::of(after);
+        if edited && changes.is_empty() {
+            changes.push(bounds);
+        }
         Self {
-            bounds: Bounds::of(after),
+            bounds,
             changes: changes.into_boxed_slice(),
         }
     }
@@ -249,6 +254,18 @@ mod tests {
         assert_eq!(bounds.below(1_000_001, 30), 21);
         assert_eq!(bounds.below(1, 30), 21);
         assert_eq!(bounds.below(1, 1_000_010), 1_000_001);
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_begins_the_lap_anew() {
+        let mut service = Service::new(Wrr, &[(11, 3), (12, 2), (13, 1)]);
+        assert_eq!(service.picks(4), [13, 12, 11, 11]);
+        service.change_terms(|terms| terms.edits += 1);
+        assert_eq!(service.picks(7), [11, 12, 11, 13, 12, 11, 11]);
+        service.change_terms(|terms| terms.edits += 1);
+        assert_eq!(service.picks(4), [11, 12, 11, 13]);
+        service.change_terms(|terms| terms.shards += 1);
+        assert_eq!(service.picks(3), [12, 11, 11], "no edit");
     }
 
     #[test]
