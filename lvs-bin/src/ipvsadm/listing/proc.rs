@@ -132,6 +132,24 @@ fn numbers(traffic: &Traffic) -> String {
     )
 }
 
+/// `ip_vs_stats_percpu`: what each processor has counted, never zeroed, then
+/// what passed and passes in a second as in [`stats`].
+#[must_use]
+pub fn stats_by_processor(processors: &[Traffic], traffic: &Traffic, rates: &Traffic) -> String {
+    let mut text = "       Total Incoming Outgoing         Incoming         Outgoing\n\
+         CPU    Conns  Packets  Packets            Bytes            Bytes\n"
+        .to_owned();
+    for (number, counted) in processors.iter().enumerate() {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{number:3X} {}", numbers(counted));
+    }
+    text + &format!(
+        "  ~ {}\n     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n    {}",
+        numbers(traffic),
+        numbers(rates)
+    )
+}
+
 /// An address and port; IPv6 addresses in full and in brackets.
 fn end(end: SocketAddr) -> String {
     let address = address(end.ip());
