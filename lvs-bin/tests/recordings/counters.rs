@@ -27,6 +27,8 @@ pub(crate) struct Counters {
     /// What passed at real servers that are not a service's any more, less what
     /// had passed at those it got back.
     carried: BTreeMap<ServiceKey, Traffic>,
+    /// What passed at services that are no more.
+    gone: Traffic,
 }
 
 /// What was seen from one moment.
@@ -43,6 +45,7 @@ impl Default for Counters {
             moments: (0..MOMENTS).map(|at| (at, Seen::default())).collect(),
             moment: 0,
             carried: BTreeMap::new(),
+            gone: Traffic::default(),
         }
     }
 }
@@ -57,13 +60,20 @@ impl Counters {
             while offset + PERIOD.as_secs_f64() * f64::from(seen.ticks) <= at {
                 seen.ticks += 1;
                 if is_on {
-                    let counted = counted.get_or_insert_with(|| count(shard, &self.carried));
+                    let counted =
+                        counted.get_or_insert_with(|| count(shard, &self.carried, &self.gone));
                     for (of, traffic) in counted {
                         seen.estimators.entry(*of).or_default().tick(*traffic);
                     }
                 }
             }
         }
+    }
+
+    /// What has passed at everything by now.
+    pub(crate) fn total(&self, shard: &Shard<'_>) -> Traffic {
+        let counted = count(shard, &self.carried, &self.gone);
+        counted.get(&Counted::All).copied().unwrap_or_default()
     }
 
     /// What is shown of something, by the moment listings go by.
@@ -95,8 +105,12 @@ impl Counters {
         subtract(self.carried.entry(key).or_default(), passed);
     }
 
-    /// A service is no more.
-    pub(crate) fn forget(&mut self, key: ServiceKey) {
+    /// A service is to be no more, by the shard's next snapshot.
+    pub(crate) fn forget(&mut self, key: ServiceKey, shard: &Shard<'_>) {
+        let counted = count(shard, &self.carried, &self.gone);
+        if let Some(passed) = counted.get(&Counted::Service(key)) {
+            add(&mut self.gone, passed);
+        }
         self.carried.remove(&key);
         for seen in self.moments.values_mut() {
             seen.estimators.retain(|of, _| of.service() != Some(key));
@@ -130,8 +144,12 @@ impl Counted {
 }
 
 /// What passed at everything there is.
-fn count(shard: &Shard<'_>, carried: &BTreeMap<ServiceKey, Traffic>) -> BTreeMap<Counted, Traffic> {
-    let mut counted: BTreeMap<Counted, Traffic> = BTreeMap::new();
+fn count(
+    shard: &Shard<'_>,
+    carried: &BTreeMap<ServiceKey, Traffic>,
+    gone: &Traffic,
+) -> BTreeMap<Counted, Traffic> {
+    let mut counted = BTreeMap::from([(Counted::All, *gone)]);
     for (key, traffic) in carried {
         add(counted.entry(Counted::Service(*key)).or_default(), traffic);
         add(counted.entry(Counted::All).or_default(), traffic);

@@ -20,6 +20,11 @@ impl Director<'_> {
         (all.traffic(), all.rates())
     }
 
+    /// What has passed by now.
+    pub(crate) fn counted(&self) -> Traffic {
+        self.counters.total(&self.shard)
+    }
+
     /// Has the shard work by what was changed.
     fn put_in_force(&mut self) -> Result<(), KernelError> {
         self.publish().map_err(|_| KernelError::NoMemory)
@@ -125,13 +130,13 @@ impl Control for Director<'_> {
     fn delete_service(&mut self, key: ServiceKey) -> Result<(), KernelError> {
         self.table.delete_service(key)?;
         self.engines.remove(&key);
-        self.counters.forget(key);
+        self.counters.forget(key, &self.shard);
         self.put_in_force()
     }
 
     fn flush(&mut self) -> Result<(), KernelError> {
         for service in &self.table.draft().services {
-            self.counters.forget(service.key);
+            self.counters.forget(service.key, &self.shard);
         }
         self.table.flush();
         self.engines.clear();

@@ -36,6 +36,10 @@ pub(crate) fn read(director: &mut Director<'_>, path: &str, recorded: &str) -> R
             let (traffic, rates) = director.total();
             proc::stats(&traffic, &rates)
         }
+        Some("ip_vs_stats_percpu") => {
+            let (traffic, rates) = director.total();
+            proc::stats_by_processor(&[director.counted()], &traffic, &rates)
+        }
         Some("ip_vs_app") => recorded.to_string(),
         _ => format!("the file {path}\n"),
     };
@@ -150,4 +154,5 @@ const FILES: &str = "/proc/net/";
 const TICKS: u64 = 100;
 /// The names the recorded machine knew.
 const HOSTS: &str = "127.0.0.1 localhost\n";
-const SERVICES: &str = "http 80/tcp\nhttps 443/tcp\ndomain 53/udp\nsip 5060/udp\n";
+const SERVICES: &str = "domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\nhttps 443/udp\n\
+    sip 5060/tcp\nsip 5060/udp\nhttp-alt 8080/tcp\n";
