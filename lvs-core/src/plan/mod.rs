@@ -190,17 +190,16 @@ impl Planner {
             address: real_server.address,
             port,
             since: generation,
+            is_orphan: false,
             retired: None,
             masqueraded: masquerades(real_server).then_some(generation),
             owners: owner.into_iter().collect(),
             keeps_ports: keeps_ports(service, port),
         };
-        let before = |previous: &Arc<Snapshot>| previous.config.service(key).is_some();
-        let is_new = !self.previous.as_ref().is_some_and(before);
         let limit = self.limits.real_servers;
         let (id, since) = draft
             .numbers
-            .take(whose, is_new, limit, draft.oldest, &self.loads)
+            .take(whose, limit, draft.oldest, &self.loads)
             .ok_or(PlanError::TooManyRealServers { limit })?;
         let planned = PlannedRealServer {
             address: real_server.address,
@@ -318,6 +317,27 @@ mod tests {
             [(2, 1), (4, 3)],
             "one that comes back gets its number back"
         );
+    }
+
+    #[test]
+    fn a_service_made_anew_counts_anew_though_its_real_servers_come_later() {
+        let mut planner = Planner::new(Limits::default());
+        let network = Arc::new(Network::default());
+        let mut since = |config: Arc<Config>| {
+            let snapshot = planner.plan(&config, &network).unwrap();
+            let first = snapshot.real_servers.iter().flatten().next();
+            first.map(|planned| planned.since)
+        };
+        let none = || Config::new([]).unwrap();
+        assert_eq!(since(config(&[1])), Some(1));
+        assert_eq!(since(config(&[])), None);
+        assert_eq!(since(config(&[1])), Some(1), "the service was there");
+        assert_eq!(since(none()), None);
+        assert_eq!(since(config(&[])), None);
+        assert_eq!(since(config(&[1])), Some(6));
+        assert_eq!(since(config(&[1])), Some(6));
+        assert_eq!(since(none()), None);
+        assert_eq!(since(config(&[1])), Some(9), "all at once");
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub(super) struct Number {
     pub(super) port: u16,
     /// The generation that gave it the number.
     pub(super) since: u64,
+    /// Whether its service has been removed since, so that it begins to count
+    /// anew when it comes back.
+    pub(super) is_orphan: bool,
     /// The generation that removed it; `None` while it is configured.
     pub(super) retired: Option<u64>,
     /// The last generation that had it masqueraded; `None` when no connection
@@ -41,7 +44,9 @@ impl Numbers {
     /// Marks those `config` no longer has, in `generation`.
     pub(super) fn retire(&mut self, config: &Config, generation: u64) {
         for number in &mut self.0 {
-            let kept = config.service(number.service).is_some_and(|service| {
+            let service = config.service(number.service);
+            number.is_orphan |= service.is_none();
+            let kept = service.is_some_and(|service| {
                 service.real_servers.iter().any(|real_server| {
                     (real_server.address, real_server.port_in(&service.key))
                         == (number.address, number.port)
@@ -57,12 +62,10 @@ impl Numbers {
     /// one below `limit`, or that of a real server which is gone and forgotten;
     /// and the generation that gave it.
     ///
-    /// `is_new` says that there was no such service just before. No shard is at
-    /// work by a snapshot from before the generation `oldest`.
+    /// No shard is at work by a snapshot from before the generation `oldest`.
     pub(super) fn take(
         &mut self,
         whose: Number,
-        is_new: bool,
         limit: usize,
         oldest: u64,
         loads: &Loads,
@@ -75,8 +78,8 @@ impl Numbers {
         if let Some(index) = self.0.iter().position(same) {
             let number = &mut self.0[index];
             number.retired = None;
-            // A service made anew counts anew.
-            if is_new {
+            // A service made anew counts anew, whenever it gets its real servers.
+            if core::mem::take(&mut number.is_orphan) {
                 number.since = whose.since;
             }
             number.masqueraded = whose.masqueraded.or(number.masqueraded);
