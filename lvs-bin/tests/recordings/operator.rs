@@ -185,11 +185,13 @@ impl Control for Director<'_> {
 
     fn start_daemon(&mut self, daemon: Daemon) -> Result<(), KernelError> {
         let carries = self.mtu(&daemon.interface);
-        self.table.start_daemon(daemon, carries)
+        self.table.start_daemon(daemon, carries)?;
+        self.put_in_force()
     }
 
     fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), KernelError> {
-        self.table.stop_daemon(role)
+        self.table.stop_daemon(role)?;
+        self.put_in_force()
     }
 
     fn services(&self) -> Vec<ipvsadm::Service> {
