@@ -2,7 +2,6 @@
 //! and what it lists is what the shard has.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use lvs::ipvsadm::{self, Control, Daemon, DaemonRole, KernelError, ServiceRequest};
 use lvs_core::{
@@ -86,7 +85,7 @@ impl Director<'_> {
             service: end(flow.destination()),
             destination: end((connection.address, connection.port)),
             state: state(connection),
-            expires: remaining.max(Duration::ZERO).as_secs(),
+            expires: remaining.as_secs(),
             engine: None,
             synced: false,
         })
