@@ -26,10 +26,10 @@ mod xdp;
 
 pub use error::Error;
 pub use loopback::{Delivery, Loopback, LoopbackPeer, Received};
-pub use nic::Nic;
+pub use nic::{Nic, Setup, Spread};
 pub use packet::{PacketOptions, PacketQueue};
 pub use punt::{Punt, PuntCounters};
 pub use queue::{Capabilities, Checksum, Mode, Queue, QueueCounters};
-pub use queues::{Lane, Options, Queues, WantedMode};
+pub use queues::{Lane, Options, Owner, Queues, WantedMode};
 pub use sys::poll::Watch;
 pub use xdp::{Attachment, XdpQueue};

@@ -17,6 +17,7 @@ use crate::program::{Steering, XdpMode};
 use crate::queue::Queue;
 
 pub use options::{Options, WantedMode};
+pub use owner::Owner;
 
 /// Everything a director receives from and sends by.
 ///
