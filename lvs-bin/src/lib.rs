@@ -15,6 +15,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod director;
+pub mod doctor;
 pub mod ipvsadm;
 pub mod privileges;
 pub mod run;

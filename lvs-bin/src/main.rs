@@ -1,12 +1,14 @@
 //! The binary: arguments, log, exit codes.
 
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ContextKind;
 use clap::{Parser, Subcommand};
 use lvs::demo::DemoOptions;
+use lvs::doctor::{Asked, Place};
 use lvs::lvs_io::WantedMode;
 use lvs::world::Method;
 
@@ -34,6 +36,23 @@ enum Command {
         /// The same, as `lvs run` takes it.
         #[arg(long, value_name = "FILE", default_value = "lvs.toml")]
         config: PathBuf,
+    },
+    /// Look at this host, or at a real server, and say what is wrong with it.
+    Doctor {
+        /// The configuration file that is used, or about to be, TOML.
+        #[arg(value_name = "CONFIG", default_value = "lvs.toml")]
+        config: PathBuf,
+        /// Print JSON for programs.
+        #[arg(long)]
+        json: bool,
+        /// Look at the real server with this address, too; on that machine
+        /// itself, only at that.
+        #[arg(long, value_name = "ADDRESS")]
+        real_server: Option<IpAddr>,
+        /// The real server's network namespace: its name, or the number of a
+        /// process in it.
+        #[arg(long, value_name = "NAME|PID", requires = "real_server")]
+        netns: Option<String>,
     },
     /// Build networks, direct real traffic in them, and show it.
     Demo {
@@ -68,6 +87,19 @@ fn main() -> ExitCode {
                 true
             })
             .map_err(Into::into),
+        Command::Doctor {
+            config,
+            json,
+            real_server,
+            netns,
+        } => {
+            let place = netns.as_deref().map_or(Place::Here, Place::named);
+            lvs::doctor::doctor(&Asked {
+                config: config.clone(),
+                real_server: real_server.map(|address| (address, place)),
+                json: *json,
+            })
+        }
         Command::Demo {
             methods,
             mode,

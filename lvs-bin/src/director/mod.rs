@@ -27,7 +27,7 @@ mod memory;
 mod options;
 mod stats;
 mod steers;
-mod surroundings;
+pub(crate) mod surroundings;
 mod thread;
 mod witness;
 mod worker;

@@ -40,7 +40,7 @@ pub(super) fn network(nics: &[Nic], view: &View) -> Network {
 
 /// The neighbours a director on `nics` sends to when it carries out `config`:
 /// real servers on its links, and the gateways to all others and to clients.
-pub(super) fn wanted_neighbours(nics: &[Nic], view: &View, config: &Config) -> Vec<(u32, IpAddr)> {
+pub(crate) fn wanted_neighbours(nics: &[Nic], view: &View, config: &Config) -> Vec<(u32, IpAddr)> {
     let ports = ports(nics);
     let real_servers = config
         .services()

@@ -1,7 +1,7 @@
 //! Links (network interfaces), as plain data read from netlink messages.
 
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp};
 
 /// A network interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Link {
     pub index: u32,
     /// Its name.
     pub name: String,
+    /// What it is, where it is made of software: `veth`, `ipip`.
+    pub kind: Option<String>,
     /// Its hardware address; none where it is not of six bytes.
     pub mac: Option<[u8; 6]>,
     /// The longest packet it takes, in bytes, without the Ethernet header.
@@ -43,6 +45,7 @@ impl Link {
         let mut link = Self {
             index: message.header.index,
             name: String::new(),
+            kind: None,
             mac: None,
             mtu: 0,
             up: flags.contains(LinkFlags::Up),
@@ -59,6 +62,12 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::Address(mac) => link.mac = mac[..].try_into().ok(),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::LinkInfo(info) => {
+                    link.kind = info.iter().find_map(|part| match part {
+                        LinkInfo::Kind(kind) => Some(kind.to_string()),
+                        _ => None,
+                    });
+                }
                 LinkAttribute::Controller(index) => link.port_of = Some(*index),
                 LinkAttribute::Xdp(xdp) => {
                     link.xdp_program = xdp.iter().find_map(|part| match part {
@@ -77,6 +86,8 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    use netlink_packet_route::link::InfoKind;
+
     use super::*;
 
     fn message() -> LinkMessage {
@@ -89,6 +100,7 @@ mod tests {
             LinkAttribute::Mtu(9000),
             LinkAttribute::Controller(4),
             LinkAttribute::NumRxQueues(2),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::IpIp)]),
         ];
         message
     }
@@ -100,6 +112,7 @@ mod tests {
         assert_eq!((link.mac, link.mtu), (Some([2, 0, 0, 0, 0, 1]), 9000));
         assert!(link.up && !link.running && !link.asks_neighbours && !link.loopback);
         assert_eq!((link.port_of, link.receive_queues), (Some(4), 2));
+        assert_eq!(link.kind.as_deref(), Some("ipip"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use netlink_packet_core::{NetlinkBuffer, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::apply::Effect;
 use super::error::Error;
@@ -238,7 +239,7 @@ fn is_about_next_hop_object(message: &[u8]) -> bool {
 }
 
 fn subscribe(bytes: u32) -> io::Result<Socket> {
-    let socket = open_socket()?;
+    let socket = open_socket(NETLINK_ROUTE)?;
     socket.set_rx_buf_sz(i32::try_from(bytes).unwrap_or(i32::MAX))?;
     for group in GROUPS {
         socket.add_membership(group)?;

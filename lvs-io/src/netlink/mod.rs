@@ -5,6 +5,7 @@
 //! topology in a namespace of one's own. Both speak of the same plain data:
 //! [`Link`], [`Address`], [`Route`], [`Neighbour`], [`Rule`].
 
+mod abilities;
 mod address;
 mod apply;
 mod configure;
@@ -22,6 +23,7 @@ mod table;
 mod view;
 mod warm;
 
+pub use abilities::XdpAbilities;
 pub use address::Address;
 pub use configure::{Network, VethEnd};
 pub use error::Error;

@@ -36,8 +36,8 @@ pub(super) enum Dump {
 impl Conversation {
     /// Opens a socket in the calling thread's network namespace.
     pub(super) fn open() -> Result<Self, Error> {
-        let socket =
-            open_socket().map_err(|cause| Error::new("open", &"a netlink socket", cause))?;
+        let socket = open_socket(NETLINK_ROUTE)
+            .map_err(|cause| Error::new("open", &"a netlink socket", cause))?;
         Ok(Self {
             socket,
             sequence: 0,
@@ -162,9 +162,10 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-/// Opens a routing socket that does not block and gives full reasons.
-pub(super) fn open_socket() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
+/// Opens a socket of a netlink protocol that does not block and gives full
+/// reasons.
+pub(super) fn open_socket(protocol: isize) -> io::Result<Socket> {
+    let mut socket = Socket::new(protocol)?;
     socket.bind_auto()?;
     socket.set_non_blocking(true)?;
     socket.set_ext_ack(true)?;

@@ -7,8 +7,6 @@ mod packet;
 mod plan;
 mod xdp;
 
-use std::thread;
-
 use af_xdp::{Umem, ZeroCopy};
 
 use crate::error::Error;
@@ -17,6 +15,7 @@ use crate::program::{Steering, XdpMode};
 use crate::queue::Queue;
 
 pub use options::{Options, WantedMode};
+pub use owner::Owner;
 
 /// Everything a director receives from and sends by.
 ///
@@ -71,12 +70,7 @@ impl Queues {
     /// once more. Everything is as before then.
     pub fn open(options: &Options) -> Result<Self, Error> {
         let nics = options.nics()?;
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let lanes = match (options.mode, options.workers) {
-            // Packet sockets are as many as are wanted, whatever the NICs have.
-            (WantedMode::Packet, Some(workers @ 1..)) => workers,
-            (_, workers) => plan::lanes(&nics, workers, processors)?,
-        };
+        let lanes = options.lanes(&nics)?;
         let opening = Opening {
             options,
             nics: &nics,

@@ -1,9 +1,11 @@
 //! What to open and how: [`Options`].
 
 use std::io;
+use std::thread;
 
 use af_xdp::{BusyPoll, HugePages, ZeroCopy};
 
+use super::plan;
 use crate::error::Error;
 use crate::nic::Nic;
 
@@ -71,6 +73,39 @@ impl Options {
         }
     }
 
+    /// How many lanes, one for each worker, [`Queues::open`] makes on these
+    /// NICs.
+    ///
+    /// # Errors
+    ///
+    /// More workers are asked for than a NIC has queues, or none.
+    ///
+    /// [`Queues::open`]: super::Queues::open
+    pub fn lanes(&self, nics: &[Nic]) -> Result<usize, Error> {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        match (self.mode, self.workers) {
+            // Packet sockets are as many as are wanted, whatever the NICs have.
+            (WantedMode::Packet, Some(workers @ 1..)) => Ok(workers),
+            (_, workers) => plan::lanes(nics, workers, processors),
+        }
+    }
+
+    /// Bytes of packet memory that AF_XDP takes for these NICs, all of it
+    /// locked. AF_PACKET takes less, and locks none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::lanes`].
+    pub fn packet_memory(&self, nics: &[Nic]) -> Result<u64, Error> {
+        let lanes = self.lanes(nics)?;
+        let chunks = |lane| {
+            let queues = plan::places(nics, lane, lanes).len();
+            self.chunks.unwrap_or(plan::chunks(queues, self.ring))
+        };
+        let chunks: u64 = (0..lanes).map(|lane| u64::from(chunks(lane))).sum();
+        Ok(chunks * u64::from(self.chunk_size))
+    }
+
     /// The interfaces, as the kernel describes them.
     pub(super) fn nics(&self) -> Result<Vec<Nic>, Error> {
         let named: Result<Vec<Nic>, Error> = self
@@ -92,5 +127,26 @@ impl Options {
             )),
             false => Ok(nics),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packet_memory_is_that_of_all_lanes() {
+        let nics = [1, 2].map(|index| Nic::in_memory("nic", index, 1500));
+        let options = Options::new(["one", "other"]);
+        // Two queues of 2048 slots, both directions, and some in hand.
+        assert_eq!(
+            options.packet_memory(&nics).unwrap(),
+            (2 * 2 * 2048 + 1024) * 4096
+        );
+        let too_many = Options {
+            workers: Some(2),
+            ..options
+        };
+        assert!(too_many.packet_memory(&nics).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Whether a NIC is another program's already, and whose.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -7,6 +8,40 @@ use std::path::Path;
 use crate::error::Error;
 use crate::netlink::Network;
 use crate::nic::Nic;
+
+/// Whose XDP program is attached to a NIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A process holds it.
+    Process {
+        /// Its number.
+        number: u32,
+        /// What the kernel calls it, as `ps` does.
+        name: String,
+    },
+    /// No process needs to, as when `ip link` has attached it; or processes
+    /// may not be looked into.
+    Unknown,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process { number, name } => write!(f, "process {number} ({name})"),
+            Self::Unknown => f.write_str("another program"),
+        }
+    }
+}
+
+impl Nic {
+    /// Whose XDP program is attached to it; none if none is. Asks the kernel
+    /// anew. *Cost:* reads the descriptors of all processes if one is.
+    #[must_use]
+    pub fn xdp_owner(&self) -> Option<Owner> {
+        let program = attached_program(&self.name)?;
+        Some(owner(Path::new("/proc"), program).unwrap_or(Owner::Unknown))
+    }
+}
 
 /// Whether a mode was refused because another program has the NIC: its XDP hook
 /// (EBUSY, or EEXIST where that program is of the other XDP mode) or the queue.
@@ -20,15 +55,12 @@ pub(super) fn is_taken(refusal: &Error) -> bool {
 /// What is said instead of going on in a slower mode, beside the owner: both
 /// would direct the same packets.
 pub(super) fn refuse(nics: &[Nic], refusal: &Error) -> Error {
-    let owned = nics
-        .iter()
-        .find_map(|nic| Some((nic, attached_program(&nic.name)?)));
+    let owned = nics.iter().find_map(|nic| Some((nic, nic.xdp_owner()?)));
     let (nic, owner) = match owned {
-        Some((nic, program)) => (Some(nic), owner(Path::new("/proc"), program)),
-        None => (None, None),
+        Some((nic, owner)) => (Some(nic), owner),
+        None => (None, Owner::Unknown),
     };
     let name = nic.map_or("the interface", |nic| nic.name.as_str());
-    let owner = owner.unwrap_or_else(|| "another program".to_owned());
     let advice = format!(
         "{owner} has {name} already ({refusal}): stop that, or say mode = \"packet\" to \
          receive beside it on purpose"
@@ -51,14 +83,14 @@ fn attached_program(nic: &str) -> Option<u32> {
 /// The process that holds the link by which a program is attached, as the
 /// kernel shows its descriptors; none if it may not be looked into, or if no
 /// process needs to hold the program, as when `ip link` has attached it.
-fn owner(proc: &Path, program: u32) -> Option<String> {
+fn owner(proc: &Path, program: u32) -> Option<Owner> {
     let wanted = format!("prog_id:\t{program}");
     let processes = fs::read_dir(proc).ok()?.flatten();
     for process in processes {
         let number = process.file_name().into_string().unwrap_or_default();
-        if number.parse::<u32>().is_err() {
+        let Ok(number) = number.parse() else {
             continue;
-        }
+        };
         let Ok(descriptors) = fs::read_dir(process.path().join("fdinfo")) else {
             continue;
         };
@@ -71,7 +103,8 @@ fn owner(proc: &Path, program: u32) -> Option<String> {
             .filter_map(|descriptor| fs::read_to_string(descriptor.path()).ok());
         if shown.any(|shown| holds(&shown)) {
             let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("process {number} ({})", name.trim_end()));
+            let name = name.trim_end().to_owned();
+            return Some(Owner::Process { number, name });
         }
     }
     None
@@ -95,6 +128,7 @@ mod tests {
         fs::create_dir_all(proc.join("bus")).unwrap();
         let found = [42, 43].map(|program| owner(&proc, program));
         fs::remove_dir_all(&proc).unwrap();
+        let found = found.map(|owner| owner.map(|owner| owner.to_string()));
         assert_eq!(found, [Some("process 9 (lvs)".to_owned()), None]);
     }
 

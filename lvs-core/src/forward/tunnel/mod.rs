@@ -39,6 +39,14 @@ pub(crate) struct Outer<'s> {
     pub(crate) discovers_mtu: bool,
 }
 
+impl Tunnel {
+    /// Bytes it adds to each packet on the way to `real_server`.
+    #[must_use]
+    pub const fn overhead(self, real_server: IpAddr) -> u32 {
+        overhead(self, real_server)
+    }
+}
+
 /// Bytes a tunnel to a real server adds.
 pub(crate) const fn overhead(tunnel: Tunnel, real_server: IpAddr) -> u32 {
     let header = match tunnel {

@@ -32,6 +32,14 @@ impl Network {
         self.enter_neighbour("manage neighbour", link, address, message)
     }
 
+    /// Has the kernel find a neighbour now, as if a packet for it were waiting.
+    /// Nothing but its question is sent.
+    pub fn ask_for_neighbour(&mut self, link: &str, address: IpAddr) -> Result<(), Error> {
+        let index = self.link(link)?.index;
+        let message = neighbour::used(index, address, false);
+        self.enter_neighbour("ask for neighbour", link, address, message)
+    }
+
     /// Removes a neighbour.
     pub fn delete_neighbour(&mut self, link: &str, address: IpAddr) -> Result<(), Error> {
         let index = self.link(link)?.index;

@@ -1,8 +1,13 @@
 //! What a NIC's driver says of itself, through the ethtool ioctl.
 
+mod features;
+mod hash;
+
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+pub(crate) use hash::Flow;
 
 /// A socket through which drivers of the thread's network namespace answer.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(crate) struct Driver {
 pub(crate) struct Channels {
     pub(crate) receive: u32,
     pub(crate) transmit: u32,
+    /// Pairs that it could have.
+    pub(crate) most: u32,
 }
 
 impl Ethtool {
@@ -65,6 +72,7 @@ impl Ethtool {
         Ok(Channels {
             receive: answer.receive + answer.combined,
             transmit: answer.transmit + answer.combined,
+            most: answer.most[0].min(answer.most[1]) + answer.most[3],
         })
     }
 
@@ -136,6 +144,7 @@ unsafe impl Query for DriverInfo {}
 #[derive(Default)]
 struct ChannelInfo {
     command: u32,
+    /// Receive, transmit, other, combined.
     most: [u32; 4],
     receive: u32,
     transmit: u32,

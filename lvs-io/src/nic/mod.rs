@@ -1,5 +1,7 @@
 //! What a network interface says of itself: [`Nic`].
 
+mod setup;
+
 use std::fs;
 use std::io;
 
@@ -7,6 +9,8 @@ use crate::error::Error;
 use crate::netlink::{self, Link, Network};
 use crate::queue::Checksum;
 use crate::sys::ethtool::{Channels, Driver, Ethtool};
+
+pub use setup::{Setup, Spread};
 
 /// A network interface, as it was when it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +82,7 @@ fn queues_of_link(link: &Link) -> Channels {
     let could_be = Channels {
         receive: link.receive_queues,
         transmit: link.transmit_queues,
+        most: link.receive_queues.min(link.transmit_queues),
     };
     let folder = format!("/sys/class/net/{}", link.name);
     let index = fs::read_to_string(format!("{folder}/ifindex"));
@@ -88,7 +93,11 @@ fn queues_of_link(link: &Link) -> Channels {
         Ok(names.filter(|name| name.starts_with(prefix)).count() as u32)
     };
     match (is_this_one, count("rx-"), count("tx-")) {
-        (true, Ok(receive), Ok(transmit)) => Channels { receive, transmit },
+        (true, Ok(receive), Ok(transmit)) => Channels {
+            receive,
+            transmit,
+            ..could_be
+        },
         _ => could_be,
     }
 }
@@ -174,7 +183,11 @@ mod tests {
 
     #[test]
     fn every_receive_queue_needs_a_transmit_queue() {
-        let channels = |receive, transmit| Channels { receive, transmit };
+        let channels = |receive, transmit| Channels {
+            receive,
+            transmit,
+            most: 8,
+        };
         assert_eq!(paired(channels(2, 4)).unwrap(), 2);
         assert_eq!(
             paired(channels(0, 0)).unwrap(),
