@@ -98,6 +98,7 @@ pub(crate) fn may_pass(packet: &Packet, hop: &Hop) -> Result<(), Stopped> {
     check_length(packet, hop.mtu)
 }
 
+#[inline]
 fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
     if packet.ttl > 1 {
         return Ok(());
@@ -109,6 +110,7 @@ fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
 }
 
 /// Takes one off the TTL or hop limit.
+#[inline]
 pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), DropReason> {
     match packet.flow.addresses {
         Addresses::V4 { .. } => ipv4::decrement_ttl(buf.array_mut(packet.l3())?),
@@ -117,24 +119,28 @@ pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), D
     Ok(())
 }
 
+#[inline]
 fn check_length(packet: &Packet, room: u32) -> Result<(), Stopped> {
     if packet.length <= room {
         return Ok(());
     }
+    Err(too_long(packet, room))
+}
+
+/// What stops a packet longer than `room`.
+#[cold]
+fn too_long(packet: &Packet, room: u32) -> Stopped {
     if !packet.dont_fragment {
-        return Err(DropReason::FragmentationNeeded.into());
+        return DropReason::FragmentationNeeded.into();
     }
     let least = match packet.flow.addresses {
         Addresses::V4 { .. } => ipv4::LEAST_MTU,
         Addresses::V6 { .. } => ipv6::LEAST_MTU,
     };
     if packet.kind == Kind::IcmpError || room < least {
-        return Err(DropReason::TooBig.into());
+        return DropReason::TooBig.into();
     }
-    Err(Stopped::Answered(
-        Answer::TooBig { mtu: room },
-        DropReason::TooBig,
-    ))
+    Stopped::Answered(Answer::TooBig { mtu: room }, DropReason::TooBig)
 }
 
 /// Records the director's own address in the route of a packet to a client.

@@ -36,6 +36,7 @@ pub(crate) struct Ethernet {
 
 impl Ethernet {
     /// Reads the header at the start of `frame`; `None` when it is cut off.
+    #[inline]
     pub(crate) fn parse(frame: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = frame.first_chunk()?;
         let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = *header;

@@ -43,6 +43,7 @@ impl Ipv6 {
     ///
     /// *Errors:* [`DropReason::Truncated`]; [`DropReason::BadIpHeader`] also for
     /// more than [`MOST_EXTENSIONS`] of them.
+    #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, DropReason> {
         let h: &[u8; HEADER] = bytes.first_chunk().ok_or(DropReason::Truncated)?;
         if h[0] >> 4 != 6 {
@@ -64,14 +65,17 @@ impl Ipv6 {
             later_fragment: false,
             segments_left: false,
         };
-        header.walk(bytes)?;
+        if is_extension(header.protocol) {
+            header.walk(bytes)?;
+        }
         Ok(header)
     }
 
     /// Steps over extension headers (RFC 8200 section 4).
+    #[cold]
     fn walk(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
         for _ in 0..MOST_EXTENSIONS {
-            if !matches!(self.protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION) {
+            if !is_extension(self.protocol) {
                 return Ok(());
             }
             let at = bytes
@@ -113,6 +117,10 @@ impl Ipv6 {
         header[8..24].copy_from_slice(&self.source.octets());
         header[24..40].copy_from_slice(&self.destination.octets());
     }
+}
+
+const fn is_extension(protocol: u8) -> bool {
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
 }
 
 /// Takes one from the hop limit.

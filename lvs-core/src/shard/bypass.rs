@@ -26,6 +26,8 @@ impl Step<'_, '_> {
     }
 
     /// Sends a packet on to where it was sent.
+    #[cold]
+    #[inline(never)]
     pub(super) fn bypass(
         &self,
         buf: &mut PacketBuf<'_>,

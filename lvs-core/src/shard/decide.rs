@@ -104,6 +104,8 @@ impl Step<'_, '_> {
 
     /// A client's packet of a connection that has no real server: one that
     /// bypasses them, or whose real server has been removed.
+    #[cold]
+    #[inline(never)]
     fn without_real_server(
         &mut self,
         buf: &mut PacketBuf<'_>,
@@ -124,6 +126,7 @@ impl Step<'_, '_> {
     }
 
     /// A packet of no connection of this shard.
+    #[inline(never)]
     fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
         let mark = snapshot.config.classifier().mark(buf.ingress(), packet);
@@ -184,6 +187,8 @@ impl Step<'_, '_> {
     }
 
     /// A packet to no service: perhaps a reply that passes the director.
+    #[cold]
+    #[inline(never)]
     fn outside_services(
         &mut self,
         buf: &mut PacketBuf<'_>,
