@@ -18,7 +18,6 @@ pub(crate) use masquerade::reply;
 pub(crate) use tunnel::{Outer, key as tunnel_key};
 pub(crate) use tunnel_error::{TunnelError, about_tunnel};
 
-use crate::config::ForwardingMethod;
 use crate::network::{Hop, Network};
 use crate::packet::ethernet::{self, Ethernet};
 use crate::packet::{Addresses, Kind, Packet, PacketBuf, ipv4, ipv6};
@@ -29,13 +28,19 @@ use crate::verdict::{DropReason, Verdict};
 pub(crate) struct ToRealServer<'s> {
     pub(crate) address: &'s IpAddr,
     pub(crate) port: u16,
-    pub(crate) forwarding: ForwardingMethod,
+    pub(crate) forwarding: Forwarding<'s>,
     pub(crate) hop: &'s Hop,
     /// Longest IP packet that way, bytes: the hop's, or less where the path
     /// behind it takes less.
     pub(crate) mtu: u32,
-    /// What a tunnel that way is made of.
-    pub(crate) outer: Outer<'s>,
+}
+
+/// A forwarding method, with what it takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Forwarding<'s> {
+    Masquerade,
+    DirectRoute,
+    Tunnel(Outer<'s>),
 }
 
 /// A packet that could not go on, and what its sender should be told.
@@ -54,6 +59,7 @@ impl From<DropReason> for Stopped {
 }
 
 /// Forwards a client's packet to a real server by its forwarding method.
+#[inline]
 pub(crate) fn request(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
@@ -62,14 +68,12 @@ pub(crate) fn request(
 ) -> Result<Verdict, Stopped> {
     packet.record_route(buf, packet.flow.addresses.destination());
     match to.forwarding {
-        ForwardingMethod::Tunnel(tunnel) => {
-            return tunnel::request(buf, packet, tunnel, to, network);
-        }
-        ForwardingMethod::Masquerade => {
+        Forwarding::Tunnel(outer) => return tunnel::request(buf, packet, &outer, to, network),
+        Forwarding::Masquerade => {
             pass(buf, packet, to.mtu)?;
             masquerade::request(buf, packet, to)?;
         }
-        ForwardingMethod::DirectRoute => {
+        Forwarding::DirectRoute => {
             pass(buf, packet, to.mtu)?;
             direct_route::request(buf, packet)?;
         }

@@ -14,7 +14,7 @@ use crate::forward::{self, Answer, Stopped};
 use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
-use crate::snapshot::{ShardId, Snapshot};
+use crate::snapshot::{PlannedRealServer, ShardId, Snapshot};
 use crate::stats::Stats;
 use crate::steer::{self, Owner};
 use crate::time::Instant;
@@ -86,10 +86,7 @@ impl Step<'_, '_> {
                     return self.without_real_server(buf, packet, at, method);
                 };
                 self.observe(at, id, packet, direction);
-                match self.to_real_server(id, planned, port, method)? {
-                    Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
-                    None => Ok(Verdict::Host),
-                }
+                self.send_on(buf, packet, (id, planned), port, method)
             }
             Direction::Reply => {
                 let service = entry.flow().destination();
@@ -180,8 +177,20 @@ impl Step<'_, '_> {
             return self.bypass(buf, packet);
         }
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
+        self.send_on(buf, packet, (id, planned), port, method)
+    }
+
+    /// Sends a client's packet to its real server.
+    fn send_on(
+        &self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        (id, planned): (RealServerId, &PlannedRealServer),
+        port: u16,
+        method: Method,
+    ) -> Result<Verdict, Stopped> {
         match self.to_real_server(id, planned, port, method)? {
-            Some(to) => forward::request(buf, packet, &to, &snapshot.network),
+            Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
             None => Ok(Verdict::Host),
         }
     }
