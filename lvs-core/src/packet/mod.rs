@@ -51,6 +51,8 @@ pub(crate) struct Packet {
 
 /// What a packet is to a director.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The number of a kind is not hidden in what comes with it: it is asked for often.
+#[repr(u8)]
 pub(crate) enum Kind {
     /// A TCP segment with these flags (byte 13 of its header).
     Tcp { flags: u8 },
@@ -108,7 +110,7 @@ impl Packet {
     ) -> Result<(), Verdict> {
         let (frame, length) = (buf.bytes(), buf.length());
         let ethernet = Ethernet::parse(frame).ok_or(Verdict::Drop(DropReason::Truncated))?;
-        if our_mac.is_some_and(|mac| *mac != ethernet.destination) {
+        if our_mac.is_some_and(|mac| mac != ethernet.destination) {
             // Group addresses are the host's: neighbour discovery and the like.
             let group = ethernet.destination[0] & 1 != 0;
             return Err(if group {
@@ -118,7 +120,7 @@ impl Packet {
             });
         }
         self.l3 = ethernet.length as u16;
-        self.source_mac = ethernet.source;
+        self.source_mac = *ethernet.source;
         self.vlan = ethernet.vlan;
         let bytes = frame.get(ethernet.length..).unwrap_or(&[]);
         let length = length - ethernet.length;

@@ -157,8 +157,9 @@ impl<'m> Shard<'m> {
     /// of them waits for it.
     fn look_ahead(&mut self, packets: &mut [PacketBuf<'_>]) {
         let ahead = &mut self.ahead[..packets.len()];
+        let network = &*self.snapshot.network;
         for (ahead, buf) in ahead.iter_mut().zip(packets) {
-            let interface = self.snapshot.network.interface(buf.ingress());
+            let interface = network.interface(buf.ingress());
             ahead.read = ahead
                 .packet
                 .read(buf, interface.map(|interface| &interface.mac));

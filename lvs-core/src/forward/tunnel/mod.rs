@@ -81,6 +81,7 @@ pub(super) fn quoted(buf: &PacketBuf<'_>, at: usize, protocol: u8) -> Option<Quo
 }
 
 /// Wraps a client's packet that may pass, and sends it.
+#[inline(never)]
 pub(super) fn request(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
