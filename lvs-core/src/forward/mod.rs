@@ -59,7 +59,7 @@ impl From<DropReason> for Stopped {
 }
 
 /// Forwards a client's packet to a real server by its forwarding method.
-#[inline]
+#[inline(always)]
 pub(crate) fn request(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
@@ -86,7 +86,7 @@ pub(crate) fn request(
 /// *Source:* RFC 1812 5.3.1 and 5.2.4.2; RFC 8200 section 3, RFC 8201. The
 /// order is the kernel's: TTL before MTU, so that an answer about the MTU quotes
 /// the TTL already taken from.
-#[inline]
+#[inline(always)]
 fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32) -> Result<(), Stopped> {
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
@@ -158,7 +158,7 @@ fn record_way_back(buf: &mut PacketBuf<'_>, packet: &Packet, hop: &Hop, network:
 
 /// Puts the Ethernet header of `hop` in front of an IP packet whose headers are
 /// where `packet` says.
-#[inline]
+#[inline(always)]
 fn send(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
@@ -173,7 +173,7 @@ fn send(
 }
 
 /// Replaces the `old` bytes before the IP header by the Ethernet header of `hop`.
-#[inline]
+#[inline(always)]
 fn address(
     buf: &mut PacketBuf<'_>,
     old: usize,

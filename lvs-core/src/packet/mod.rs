@@ -124,10 +124,18 @@ impl Packet {
         self.vlan = ethernet.vlan;
         let bytes = frame.get(ethernet.length..).unwrap_or(&[]);
         let length = length - ethernet.length;
-        match ethernet.ether_type {
+        let (header, fragment) = match ethernet.ether_type {
             ethernet::IPV4 => self.read_ipv4(bytes, length)?,
             ethernet::IPV6 => self.read_ipv6(bytes, length)?,
             _ => return Err(Verdict::Host),
+        };
+        self.l4 = self.l3 + header as u16;
+        let bytes = &bytes[..bytes.len().min(self.length as usize)];
+        let bytes = bytes.get(header..).unwrap_or(&[]);
+        if self.flow.protocol == transport::TCP && !fragment {
+            self.read_tcp(bytes)?;
+        } else {
+            self.read_other(bytes, fragment)?;
         }
         buf.end_at(self.l3() + self.length as usize);
         if buf.checksum() == ChecksumState::Whole {
@@ -152,9 +160,10 @@ impl Packet {
         }
     }
 
-    /// Reads an IPv4 packet at the start of `bytes`, of whose `length` bytes
-    /// some may be in further chunks.
-    fn read_ipv4(&mut self, bytes: &[u8], length: usize) -> Result<(), Verdict> {
+    /// Reads the IPv4 header of a packet at the start of `bytes`, of whose
+    /// `length` bytes some may be in further chunks: how long the header is, and
+    /// whether the packet is a fragment.
+    fn read_ipv4(&mut self, bytes: &[u8], length: usize) -> Result<(usize, bool), Verdict> {
         let header = Ipv4::parse(bytes).map_err(Verdict::Drop)?;
         if header.total_length > length {
             return Err(Verdict::Drop(DropReason::Truncated));
@@ -172,15 +181,14 @@ impl Packet {
             destination: header.destination,
         };
         self.flow.protocol = header.protocol;
-        self.l4 = self.l3 + header.header_length as u16;
         self.length = header.total_length as u32;
         self.ttl = header.ttl;
         self.dont_fragment = header.dont_fragment;
-        self.read_transport(bytes, header.header_length, header.fragment)
+        Ok((header.header_length, header.fragment))
     }
 
-    /// The same of an IPv6 packet.
-    fn read_ipv6(&mut self, bytes: &[u8], length: usize) -> Result<(), Verdict> {
+    /// The same of an IPv6 packet; its extension headers belong to the header.
+    fn read_ipv6(&mut self, bytes: &[u8], length: usize) -> Result<(usize, bool), Verdict> {
         let header = Ipv6::parse(bytes).map_err(Verdict::Drop)?;
         if header.total_length > length || header.total_length < header.header_length {
             return Err(Verdict::Drop(DropReason::Truncated));
@@ -193,30 +201,12 @@ impl Packet {
             destination: header.destination,
         };
         self.flow.protocol = header.protocol;
-        self.l4 = self.l3 + header.header_length as u16;
         self.length = header.total_length as u32;
         self.ttl = header.hop_limit;
         self.dont_fragment = true;
-        self.read_transport(bytes, header.header_length, header.fragment)
+        Ok((header.header_length, header.fragment))
     }
 
-    /// Reads what follows the IP header, which is so long, in an IP packet.
-    #[inline]
-    fn read_transport(
-        &mut self,
-        bytes: &[u8],
-        header: usize,
-        fragment: bool,
-    ) -> Result<(), Verdict> {
-        let packet = &bytes[..bytes.len().min(self.length as usize)];
-        let bytes = packet.get(header..).unwrap_or(&[]);
-        if self.flow.protocol == transport::TCP && !fragment {
-            return self.read_tcp(bytes);
-        }
-        self.read_other(bytes, fragment)
-    }
-
-    #[inline]
     fn read_tcp(&mut self, bytes: &[u8]) -> Result<(), Verdict> {
         let header: &[u8; transport::TCP_HEADER] = bytes
             .first_chunk()
@@ -309,18 +299,17 @@ impl Packet {
     /// and have room.
     #[inline]
     pub(crate) fn record_route(&self, buf: &mut PacketBuf<'_>, address: IpAddr) {
-        if self.l4() > self.l3() + ipv4::HEADER {
+        if let (Addresses::V4 { .. }, IpAddr::V4(address)) = (self.flow.addresses, address)
+            && self.l4() > self.l3() + ipv4::HEADER
+        {
             self.record_in_options(buf, address);
         }
     }
 
     #[cold]
-    fn record_in_options(&self, buf: &mut PacketBuf<'_>, address: IpAddr) {
-        if let (Addresses::V4 { .. }, IpAddr::V4(address), Some(header)) = (
-            self.flow.addresses,
-            address,
-            buf.bytes_mut().get_mut(self.l3()..self.l4()),
-        ) && options::record_route(header, address)
+    fn record_in_options(&self, buf: &mut PacketBuf<'_>, address: Ipv4Addr) {
+        if let Some(header) = buf.bytes_mut().get_mut(self.l3()..self.l4())
+            && options::record_route(header, address)
         {
             ipv4::write_checksum(header);
         }

@@ -181,6 +181,7 @@ impl Step<'_, '_> {
     }
 
     /// Sends a client's packet to its real server.
+    #[inline(always)]
     fn send_on(
         &self,
         buf: &mut PacketBuf<'_>,

@@ -70,12 +70,20 @@ impl<'s> Step<'s, '_> {
     /// refuses, as in the kernel (ip_forward.c and route.c, Linux 6.12), and
     /// where one leads by a NIC the director does not serve: the host would not
     /// take a reply from it that bears the VIP, which is an address of its own.
+    #[inline]
     pub(super) fn hop_to_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
         let generation = self.snapshot.generation;
         let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
-        if let Some(hop) = entry.client_hop(generation) {
-            return Ok(hop);
+        match entry.client_hop(generation) {
+            Some(hop) => Ok(hop),
+            None => self.resolve_client(at, client),
         }
+    }
+
+    /// Works out the way back to a connection's client, and notes it there.
+    #[inline(never)]
+    fn resolve_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
+        let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
         let hop = match self.snapshot.network.resolve(client) {
             Resolution::Hop(hop) => hop,
             Resolution::Local | Resolution::Unreachable => return Err(DropReason::Unreachable),
@@ -96,7 +104,7 @@ impl<'s> Step<'s, '_> {
             }
         };
         if let Some(mut entry) = self.table.entry_mut(at) {
-            entry.set_client_hop(&hop, generation);
+            entry.set_client_hop(&hop, self.snapshot.generation);
         }
         Ok(hop)
     }
