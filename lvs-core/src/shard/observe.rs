@@ -11,6 +11,7 @@ use crate::snapshot::ShardId;
 
 impl Step<'_, '_> {
     /// Moves a connection's state and deadline by a packet, and counts it.
+    #[inline(always)]
     pub(super) fn observe(
         &mut self,
         at: u32,
