@@ -56,9 +56,7 @@ impl<'s> Step<'s, '_> {
             },
             seed: &snapshot.seed,
             id,
-            discovers_mtu: snapshot
-                .settings_of(Some(planned))
-                .is_on(Setting::PmtuDisc),
+            discovers_mtu: snapshot.settings_of(Some(planned)).is_on(Setting::PmtuDisc),
         }
     }
 

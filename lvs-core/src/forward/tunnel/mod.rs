@@ -100,11 +100,7 @@ pub(super) fn request(
 /// *Source:* RFC 2003 section 5, RFC 2473 section 7. The limits are the kernel's:
 /// a tunnel through which the least packets of its own family would not go
 /// takes none at all.
-fn check_length(
-    packet: &Packet,
-    outer: &Outer<'_>,
-    to: &ToRealServer<'_>,
-) -> Result<(), Stopped> {
+fn check_length(packet: &Packet, outer: &Outer<'_>, to: &ToRealServer<'_>) -> Result<(), Stopped> {
     // No length field holds more, whatever a device takes.
     let overhead = overhead(outer.tunnel, *to.address);
     let room = to.mtu.min(LONGEST).saturating_sub(overhead);
