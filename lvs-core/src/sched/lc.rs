@@ -14,6 +14,7 @@
 
 use crate::config::RealServerId;
 
+use super::share::rarely;
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -27,10 +28,15 @@ impl Rule for LeastConnection {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let available = roster.available(counts);
-        // Of several equals, `min_by_key` gives the first.
-        let least = available.min_by_key(|member| counts.load(member.id).overhead())?;
-        Some(least.id)
+        let mut least = None;
+        let mut overhead = u64::MAX;
+        for member in roster.available(counts) {
+            let own = counts.load(member.id).overhead();
+            if own < overhead {
+                (least, overhead) = rarely((Some(member.id), own));
+            }
+        }
+        least
     }
 }
 

@@ -11,11 +11,12 @@
 //! ```
 //!
 //! *Source:* the behaviour of `ip_vs_nq.c`, Linux 6.12. *Cost:* the load of every
-//! real server up to the first idle one. *Weight 0:* passed over.
+//! real server up to the first idle one; of each twice, where there is none. *Weight 0:* passed over.
 
 use crate::config::RealServerId;
 
-use super::share::Share;
+use super::roster::Member;
+use super::share::least;
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -29,18 +30,12 @@ impl Rule for NeverQueue {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let mut least: Option<Share> = None;
-        for member in roster.available(counts) {
-            let load = counts.load(member.id);
-            if load.active == 0 {
-                return Some(member.id);
-            }
-            let share = Share::of(member, load.delay());
-            if least.is_none_or(|least| share.compare(&least).is_lt()) {
-                least = Some(share);
-            }
+        let is_idle = |member: &&Member| counts.load(member.id).active == 0;
+        if let Some(idle) = roster.available(counts).find(is_idle) {
+            return Some(idle.id);
         }
-        least.map(|least| least.id)
+        let least = least(roster.available(counts), |id| counts.load(id).delay())?;
+        Some(least.id)
     }
 }
 

@@ -202,9 +202,9 @@ impl<'m> Shard<'m> {
     /// server is gone (`expire_nodest_conn`), end here too, each in as many steps
     /// again, and are not among them.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
-        let (loads, id, mut closed) = (&self.snapshot.loads, self.id, 0);
+        let (loads, mut closed) = (&self.snapshot.loads, 0);
         let ended = self.table.expire(now.tick(), budget, |entry| {
-            closed += u64::from(uncount(loads, id, entry));
+            closed += u64::from(uncount(loads, entry));
         });
         self.stats.closed += closed;
         self.defend(now, budget);

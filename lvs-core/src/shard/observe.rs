@@ -7,7 +7,6 @@ use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Direction, Entry, Method, OUTPUT_
 use crate::conn::{State, sctp, secure_tcp};
 use crate::loads::Loads;
 use crate::packet::{Kind, Packet};
-use crate::snapshot::ShardId;
 
 impl Step<'_, '_> {
     /// Moves a connection's state and deadline by a packet, and counts it.
@@ -79,7 +78,7 @@ impl Step<'_, '_> {
             if entry.entry().has(ACTIVE) != is_active {
                 entry.set(ACTIVE, is_active);
                 let step = if is_active { 1 } else { -1 };
-                snapshot.loads.add(self.id.index(), id, step, -step);
+                snapshot.loads.add(id, step, -step);
             }
         }
         lifetime
@@ -97,7 +96,7 @@ impl Step<'_, '_> {
     /// Ends a connection before its time.
     pub(super) fn end(&mut self, at: u32) {
         if let Some(entry) = self.table.entry(at) {
-            let closed = uncount(&self.snapshot.loads, self.id, entry);
+            let closed = uncount(&self.snapshot.loads, entry);
             self.stats.closed += u64::from(closed);
         }
         self.table.remove(at);
@@ -115,13 +114,13 @@ fn view(entry: Entry<'_>, direction: Direction) -> View {
 
 /// Takes an entry that ends out of its real server's counts; whether it is a
 /// connection, and no template.
-pub(super) fn uncount(loads: &Loads, shard: ShardId, entry: Entry<'_>) -> bool {
-    let (shard, id) = (shard.index(), entry.real_server());
+pub(super) fn uncount(loads: &Loads, entry: Entry<'_>) -> bool {
+    let id = entry.real_server();
     if entry.has(TEMPLATE) {
-        loads.add_template(shard, id, -1);
+        loads.add_template(id, -1);
         return false;
     }
-    loads.ended(shard, id, entry.has(ACTIVE));
+    loads.ended(id, entry.has(ACTIVE));
     true
 }
 
