@@ -125,9 +125,19 @@ impl Loads {
     }
 }
 
+#[inline]
 fn read(sums: &[AtomicU64], id: RealServerId) -> u64 {
-    sums.get(id.index())
-        .map_or(0, |sum| sum.load(Ordering::Relaxed))
+    match sums.get(id.index()) {
+        Some(sum) => sum.load(Ordering::Relaxed),
+        None => unknown(),
+    }
+}
+
+/// What a real server has that there is not.
+#[cold]
+#[inline(never)]
+const fn unknown() -> u64 {
+    0
 }
 
 impl Counts for Loads {

@@ -218,14 +218,14 @@ impl Entry {
     }
 
     /// The values of its set, the newest first.
-    pub(super) fn set(self, row: Row<'_>) -> impl Iterator<Item = u32> + Clone {
+    pub(super) fn set(self, row: Row<'_>) -> impl Iterator<Item = u32> {
         nodes(row, self).map(|(_, value)| value)
     }
 }
 
 /// The nodes of an entry's set with their values. Each is left before it is
 /// handed out, so it may be freed meanwhile.
-fn nodes(row: Row<'_>, entry: Entry) -> impl Iterator<Item = (u32, u32)> + Clone {
+fn nodes(row: Row<'_>, entry: Entry) -> impl Iterator<Item = (u32, u32)> {
     let mut node = entry.value(row);
     core::iter::from_fn(move || {
         let this = node;

@@ -84,7 +84,9 @@ impl Rule for ReplicatedLocality {
                 return Some(member.id);
             }
         }
-        let least = least(roster.available(counts), |id| counts.load(id).overhead())?;
+        let least = least(roster.members(), counts, |member| {
+            Share::of(member, counts.load(member.id).overhead())
+        })?;
         // Without room it is served all the same, and not remembered.
         let entry = known.or_else(|| self.cache.insert(row, arrival.vip, NO_NODE, now));
         if let Some(entry) = entry
@@ -110,7 +112,9 @@ impl<'r> Set<'r> {
             .set(self.row)
             .filter_map(|number| self.localities.member(self.members, number))
             .filter(|member| member.is_available(counts));
-        let least = least(available, |id| counts.load(id).overhead())?;
+        let shares = available.map(|it| Share::of(it, counts.load(it.id).overhead()));
+        // Of several equals, `min_by` gives the first.
+        let least = shares.min_by(Share::compare)?;
         self.localities.member(self.members, least.id.0)
     }
 

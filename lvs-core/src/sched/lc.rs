@@ -14,7 +14,7 @@
 
 use crate::config::RealServerId;
 
-use super::share::rarely;
+use super::share::{Share, least};
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -28,15 +28,12 @@ impl Rule for LeastConnection {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let mut least = None;
-        let mut overhead = u64::MAX;
-        for member in roster.available(counts) {
-            let own = counts.load(member.id).overhead();
-            if own < overhead {
-                (least, overhead) = rarely((Some(member.id), own));
-            }
-        }
-        least
+        let least = least(roster.members(), counts, |member| Share {
+            overhead: counts.load(member.id).overhead(),
+            weight: 1,
+            id: member.id,
+        })?;
+        Some(least.id)
     }
 }
 

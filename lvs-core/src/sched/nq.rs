@@ -11,12 +11,11 @@
 //! ```
 //!
 //! *Source:* the behaviour of `ip_vs_nq.c`, Linux 6.12. *Cost:* the load of every
-//! real server up to the first idle one; of each twice, where there is none. *Weight 0:* passed over.
+//! real server, once. *Weight 0:* passed over.
 
 use crate::config::RealServerId;
 
-use super::roster::Member;
-use super::share::least;
+use super::share::{Share, least};
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -30,11 +29,12 @@ impl Rule for NeverQueue {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let is_idle = |member: &&Member| counts.load(member.id).active == 0;
-        if let Some(idle) = roster.available(counts).find(is_idle) {
-            return Some(idle.id);
-        }
-        let least = least(roster.available(counts), |id| counts.load(id).delay())?;
+        let least = least(roster.members(), counts, |member| {
+            let load = counts.load(member.id);
+            // Nothing is the smallest share, and the same for any weight.
+            let overhead = if load.active == 0 { 0 } else { load.delay() };
+            Share::of(member, overhead)
+        })?;
         Some(least.id)
     }
 }

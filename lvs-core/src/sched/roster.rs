@@ -108,7 +108,7 @@ impl Roster {
     }
 
     /// Those that take new connections, newest first.
-    pub(super) fn available<C: Counts>(&self, counts: &C) -> impl Iterator<Item = &Member> + Clone {
+    pub(super) fn available<C: Counts>(&self, counts: &C) -> impl Iterator<Item = &Member> {
         let members = self.members.iter();
         members.filter(|member| member.is_available(counts))
     }

@@ -14,6 +14,7 @@ use core::cmp::Ordering;
 
 use crate::config::RealServerId;
 
+use super::Counts;
 use super::roster::Member;
 
 /// A real server's overhead beside its weight.
@@ -34,6 +35,20 @@ impl Share {
         }
     }
 
+    /// More than any, for lack of weight.
+    const INFINITE: Self = Self {
+        overhead: 1,
+        weight: 0,
+        id: RealServerId::NONE,
+    };
+
+    /// Whether this is smaller, if both overheads fit in 32 bits.
+    #[inline]
+    const fn is_narrowly_less(&self, other: &Self) -> bool {
+        let product = self.overhead.wrapping_mul(other.weight as u64);
+        product < other.overhead.wrapping_mul(self.weight as u64)
+    }
+
     /// Compares overhead per weight. The products need up to 72 bits.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let product = |overhead: u64, weight: u32| u128::from(overhead) * u128::from(weight);
@@ -41,52 +56,67 @@ impl Share {
     }
 }
 
-/// The smallest share among `members`; of several equals the first.
+/// The smallest share among those of `members` that take new connections; of
+/// several equals the first. Weight zero has none.
 ///
-/// *Cost:* the overhead of each and two multiplications, once; where anybody has
-/// more than 16 million connections, whose products take more bits, twice.
-pub(super) fn least<'r>(
-    members: impl Iterator<Item = &'r Member> + Clone,
-    overhead: impl Fn(RealServerId) -> u64,
+/// *Cost:* each share and two multiplications, once; where anybody's overhead
+/// takes more than 32 bits, 16 million active connections, twice.
+pub(super) fn least<C: Counts>(
+    members: &[Member],
+    counts: &C,
+    share: impl Fn(&Member) -> Share,
 ) -> Option<Share> {
-    let shares = |member: &Member| Share::of(member, overhead(member.id));
-    let mut bits = 0;
-    let counted = members
-        .clone()
-        .map(shares)
-        .inspect(|share| bits |= share.overhead);
-    let least = first_least(counted, |overhead, weight| {
-        overhead.wrapping_mul(u64::from(weight))
-    });
-    if bits >> 32 == 0 {
-        return least;
+    let (mut least, mut bits) = (Share::INFINITE, 0);
+    let (several, rest) = members.as_chunks::<SEVERAL>();
+    // Few are smaller than all before them. So that no comparison waits for the
+    // one before, several are compared together and seldom looked into.
+    for members in several {
+        if any_is_less(members, &least, &mut bits, &share) {
+            lessen(&mut least, members, counts, &share);
+        }
     }
-    first_least(members.map(shares), |overhead, weight| {
-        u128::from(overhead) * u128::from(weight)
+    if any_is_less(rest, &least, &mut bits, &share) {
+        lessen(&mut least, rest, counts, &share);
+    }
+    if bits >> 32 != 0 {
+        let available = members.iter().filter(|member| member.is_available(counts));
+        return available.map(share).min_by(Share::compare);
+    }
+    (least.weight > 0).then_some(least)
+}
+
+/// Whether any of `members` has a smaller share, available or not; `bits` learns
+/// those of all overheads.
+#[inline(always)]
+fn any_is_less(
+    members: &[Member],
+    least: &Share,
+    bits: &mut u64,
+    share: impl Fn(&Member) -> Share,
+) -> bool {
+    members.iter().map(share).fold(false, |any, share| {
+        *bits |= share.overhead;
+        any | share.is_narrowly_less(least)
     })
 }
 
-/// The first of those no other is smaller than, by products of this kind.
-fn first_least<P: PartialOrd>(
-    mut shares: impl Iterator<Item = Share>,
-    product: impl Fn(u64, u32) -> P,
-) -> Option<Share> {
-    let mut least = shares.next()?;
-    for share in shares {
-        if product(share.overhead, least.weight) < product(least.overhead, share.weight) {
-            least = rarely(share);
+/// Looks for something smaller than `least` among `members`.
+fn lessen<C: Counts>(
+    least: &mut Share,
+    members: &[Member],
+    counts: &C,
+    share: impl Fn(&Member) -> Share,
+) {
+    for member in members {
+        let share = share(member);
+        if share.is_narrowly_less(least) && member.is_available(counts) {
+            *least = share;
         }
     }
-    Some(least)
 }
 
-/// What it is given. A list has few that are smaller than all before them, and
-/// a branch that foresees this costs less than to wait for each comparison.
-#[cold]
-#[inline(never)]
-pub(super) fn rarely<T>(value: T) -> T {
-    value
-}
+/// Members compared together.
+const SEVERAL: usize = 8;
 
 #[cfg(test)]
 mod tests {
