@@ -108,13 +108,16 @@ struct Set<'r> {
 impl<'r> Set<'r> {
     /// Of the set's real servers that take connections the least loaded.
     fn least_loaded<C: Counts>(&self, entry: Entry, counts: &C) -> Option<&'r Member> {
-        let available = entry
-            .set(self.row)
-            .filter_map(|number| self.localities.member(self.members, number))
-            .filter(|member| member.is_available(counts));
-        let shares = available.map(|it| Share::of(it, counts.load(it.id).overhead()));
-        // Of several equals, `min_by` gives the first.
-        let least = shares.min_by(Share::compare)?;
+        let mut least = Share::INFINITE;
+        for number in entry.set(self.row) {
+            if let Some(member) = self.localities.member(self.members, number)
+                && let share = Share::of(member, counts.load(member.id).overhead())
+                && share.is_less(&least)
+                && member.is_available(counts)
+            {
+                least = share;
+            }
+        }
         self.localities.member(self.members, least.id.0)
     }
 

@@ -36,7 +36,7 @@ impl Share {
     }
 
     /// More than any, for lack of weight.
-    const INFINITE: Self = Self {
+    pub(super) const INFINITE: Self = Self {
         overhead: 1,
         weight: 0,
         id: RealServerId::NONE,
@@ -47,6 +47,14 @@ impl Share {
     const fn is_narrowly_less(&self, other: &Self) -> bool {
         let product = self.overhead.wrapping_mul(other.weight as u64);
         product < other.overhead.wrapping_mul(self.weight as u64)
+    }
+
+    /// Whether this is smaller.
+    pub(super) fn is_less(&self, other: &Self) -> bool {
+        match (self.overhead | other.overhead) >> 32 {
+            0 => self.is_narrowly_less(other),
+            _ => self.compare(other).is_lt(),
+        }
     }
 
     /// Compares overhead per weight. The products need up to 72 bits.
@@ -120,7 +128,11 @@ const SEVERAL: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use super::super::roster::tests::servers;
+    use super::super::tests::Census;
+    use super::super::{Load, roster::Member};
     use super::*;
+    use alloc::vec::Vec;
 
     fn share(overhead: u64, weight: u32) -> Share {
         let id = RealServerId(0);
@@ -136,11 +148,59 @@ mod tests {
         assert_eq!(share(514, 2).compare(&share(257, 1)), Ordering::Equal);
         assert_eq!(share(3, 10).compare(&share(1, 3)), Ordering::Less);
         assert_eq!(share(0, 1).compare(&share(0, 9)), Ordering::Equal);
+        let wide = 1 << 32;
+        assert!(!share(wide, 2).is_less(&share(wide / 2, 1)));
+        assert!(share(wide - 1, 2).is_less(&share(wide / 2, 1)));
+        assert!(
+            share(wide, 1).is_less(&share(3, 0)),
+            "no weight is no share"
+        );
         let most = share(u64::from(u32::MAX) * 258, i32::MAX as u32);
         assert_eq!(most.compare(&most), Ordering::Equal);
         assert_eq!(
             most.compare(&share(most.overhead, most.weight - 1)),
             Ordering::Less
         );
+    }
+
+    /// The least of so many members as a walk finds it, with every load alike
+    /// but those given.
+    fn found(loads: &[(u32, u32)], members: &[Member]) -> Option<u32> {
+        let mut counts = Census::default();
+        for (number, active) in loads {
+            let load = Load {
+                active: *active,
+                inactive: 3,
+            };
+            counts.loads.insert(*number, load);
+        }
+        let share = |member: &Member| Share::of(member, counts.load(member.id).overhead());
+        let least = least(members, &counts, share).map(|least| least.id.0);
+        let available = members.iter().filter(|member| member.weight > 0);
+        let naive = available.map(share).min_by(Share::compare);
+        assert_eq!(least, naive.map(|naive| naive.id.0));
+        least
+    }
+
+    #[test]
+    fn the_least_is_what_a_plain_walk_finds() {
+        let mut random = 5u32;
+        let mut next = |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 16) % below
+        };
+        for most in [3, 1_000, u32::MAX] {
+            for count in 0..40 {
+                let numbers: Vec<_> = (0..count).map(|number| (number, next(4))).collect();
+                let loads: Vec<_> = (0..count)
+                    .map(|number| (number, next(3) * (most / 3)))
+                    .collect();
+                found(&loads, &servers(&numbers));
+            }
+        }
+        let members = servers(&[(1, 1), (2, 1), (3, 0)]);
+        let most = u32::MAX;
+        assert_eq!(found(&[(1, most), (2, most), (3, 0)], &members), Some(1));
+        assert_eq!(found(&[(1, most), (2, most - 1)], &members), Some(2));
     }
 }
