@@ -207,6 +207,7 @@ impl Limit {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
 
     #[test]
@@ -228,6 +229,24 @@ mod tests {
             (0, 0),
             "unknown numbers count nothing"
         );
+    }
+
+    #[test]
+    fn shards_may_add_at_the_same_time() {
+        let loads = Loads::new(4, 10);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        loads.begun(ID);
+                        loads.add(ID, 1, -1);
+                        loads.begun(ID);
+                        loads.ended(ID, true);
+                    }
+                });
+            }
+        });
+        assert_eq!(loads.connections(ID), (0, 40_000));
     }
 
     const ID: RealServerId = RealServerId(3);
