@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
-use lvs_core::{Instant, Line, PacketBuf, Shard, ShardId, Verdict};
+use lvs_core::{Instant, Limits, Line, PacketBuf, Shard, ShardId, Snapshot, Verdict};
 
 use crate::class::Class;
 use crate::traffic::{BATCH, Frames};
@@ -38,8 +39,17 @@ impl<'m> Lvs<'m> {
     /// If `memory` is too little for one connection.
     #[must_use]
     pub fn new(class: Class, memory: &'m mut [Line]) -> Self {
+        Self::with_plan(world::plan(class), memory)
+    }
+
+    /// The first shard of a director of this plan.
+    ///
+    /// # Panics
+    ///
+    /// If `memory` is too little for one connection.
+    #[must_use]
+    pub fn with_plan((limits, snapshot): (Limits, Arc<Snapshot>), memory: &'m mut [Line]) -> Self {
         memory.fill([0; 8]);
-        let (limits, snapshot) = world::plan(class);
         let shard = Shard::new(ShardId(0), memory, &limits, snapshot);
         Self {
             shard: shard.expect("memory for a table"),

@@ -17,5 +17,6 @@ pub mod clock;
 pub mod director;
 pub mod naive;
 pub mod run;
+pub mod setup;
 pub mod traffic;
 pub mod world;

@@ -17,7 +17,7 @@ pub const CLIENT_ROUTER_MAC: Mac = [2, 0, 0, 0, 1, 1];
 /// The link address of every real server: which one it is does not matter here.
 pub const REAL_SERVER_MAC: Mac = [2, 0, 0, 0, 2, 1];
 /// Seed of all hashes.
-const SEED: u64 = 0x5eed;
+pub const SEED: u64 = 0x5eed;
 
 /// What a director of one shard needs for `class`.
 ///

@@ -8,62 +8,47 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::config::{RealServerId, Thresholds};
 use crate::sched::{Counts, Load};
 
-/// The connection counts of all real servers, one row a shard, and their limits.
+/// The connection counts of all real servers, and their limits.
 ///
-/// Each shard writes its own row and nobody else's; a scheduler reads the
-/// column. Nothing here is touched by a packet of an established connection
-/// that stays in its state.
+/// All shards add to one sum a real server: a scheduler may look at every one
+/// for each new connection, and would find nothing in its cache if it summed
+/// over the shards itself. Nothing here is touched by a packet of an established
+/// connection that stays in its state.
 ///
-/// *Cost:* a plain load and store per change; one load per shard to read. A
-/// connection's beginning and end read its real server's thresholds too, and
-/// the column only where there are any.
+/// *Cost:* an atomic addition per change, a plain load and store where there is
+/// one shard; one load to read. A connection's beginning and end read its real
+/// server's thresholds too, and the sum only where there are any.
 #[derive(Debug)]
 pub struct Loads {
-    rows: Vec<AtomicU64>,
-    /// Templates that name each real server, in rows alike.
+    /// `active << 32 | inactive`; neither is ever below zero.
+    sums: Vec<AtomicU64>,
+    /// Templates that name each real server.
     templates: Vec<AtomicU64>,
     limits: Vec<Limit>,
-    /// Of one row, in numbers; a multiple of a cache line, so that two shards
-    /// never write to the same one.
-    width: usize,
+    /// Whether only one shard ever adds.
+    one_shard: bool,
 }
 
 impl Loads {
     /// Counts for `real_servers` in `shards`, all zero.
     #[must_use]
     pub fn new(shards: usize, real_servers: usize) -> Arc<Self> {
-        let width = (real_servers + LINE).next_multiple_of(LINE);
-        let zeroes = || (0..width * shards).map(|_| AtomicU64::new(0)).collect();
-        let limits = (0..real_servers).map(|_| Limit::default()).collect();
+        let zeroes = || (0..real_servers).map(|_| AtomicU64::new(0)).collect();
         Arc::new(Self {
-            rows: zeroes(),
+            sums: zeroes(),
             templates: zeroes(),
-            limits,
-            width,
+            limits: (0..real_servers).map(|_| Limit::default()).collect(),
+            one_shard: shards == 1,
         })
     }
 
     /// The load of a real server over all shards.
     fn of(&self, id: RealServerId) -> Load {
-        let sum = self.column(id);
+        let sum = read(&self.sums, id);
         Load {
             active: (sum >> 32) as u32,
             inactive: sum as u32,
         }
-    }
-
-    /// Both counts of a real server summed over all shards, packed as in a cell:
-    /// neither half of any cell is ever below zero.
-    fn column(&self, id: RealServerId) -> u64 {
-        let (mut place, mut sum) = (id.index(), 0u64);
-        if place >= self.width {
-            return 0;
-        }
-        while let Some(cell) = self.rows.get(place) {
-            sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
-            place += self.width;
-        }
-        sum
     }
 
     /// Active and inactive connections of a real server over all shards.
@@ -76,15 +61,7 @@ impl Loads {
     /// Templates that keep clients to a real server, over all shards.
     #[must_use]
     pub fn templates(&self, id: RealServerId) -> u32 {
-        let (mut place, mut sum) = (id.index(), 0u32);
-        if place >= self.width {
-            return 0;
-        }
-        while let Some(cell) = self.templates.get(place) {
-            sum = sum.wrapping_add(cell.load(Ordering::Relaxed) as u32);
-            place += self.width;
-        }
-        sum
+        read(&self.templates, id) as u32
     }
 
     /// Whether neither connections nor templates name a real server.
@@ -93,25 +70,21 @@ impl Loads {
         self.connections(id) == (0, 0) && self.templates(id) == 0
     }
 
-    /// Adds to one shard's count of templates, which no threshold limits. Only
-    /// that shard may call it.
-    pub(crate) fn add_template(&self, shard: usize, id: RealServerId, count: i32) {
-        if let Some(cell) = self.place(shard, id).and_then(|at| self.templates.get(at)) {
-            let sum = (cell.load(Ordering::Relaxed) as u32).wrapping_add_signed(count);
-            cell.store(u64::from(sum), Ordering::Relaxed);
-        }
+    /// Adds to the count of templates, which no threshold limits.
+    pub(crate) fn add_template(&self, id: RealServerId, count: i32) {
+        self.add_to(&self.templates, id, i64::from(count));
     }
 
-    /// Counts a connection that has begun, inactive. Only its shard may call it.
-    pub(crate) fn begun(&self, shard: usize, id: RealServerId) {
-        self.add(shard, id, 0, 1);
+    /// Counts a connection that has begun, inactive.
+    pub(crate) fn begun(&self, id: RealServerId) {
+        self.add(id, 0, 1);
         self.is_overloaded(id);
     }
 
-    /// Counts a connection that has ended. Only its shard may call it.
-    pub(crate) fn ended(&self, shard: usize, id: RealServerId, was_active: bool) {
+    /// Counts a connection that has ended.
+    pub(crate) fn ended(&self, id: RealServerId, was_active: bool) {
         let active = i32::from(was_active);
-        self.add(shard, id, -active, active - 1);
+        self.add(id, -active, active - 1);
         self.is_overloaded(id);
     }
 
@@ -124,33 +97,47 @@ impl Loads {
         }
     }
 
-    /// Adds to one shard's counts. Only that shard may call it. A sum that
-    /// changes is for [`begun`](Self::begun) and [`ended`](Self::ended).
-    pub(crate) fn add(&self, shard: usize, id: RealServerId, active: i32, inactive: i32) {
-        if let Some(cell) = self.cell(shard, id) {
-            let count = cell.load(Ordering::Relaxed);
-            let active = ((count >> 32) as u32).wrapping_add_signed(active);
-            let inactive = (count as u32).wrapping_add_signed(inactive);
-            cell.store(
-                u64::from(active) << 32 | u64::from(inactive),
-                Ordering::Relaxed,
-            );
-        }
+    /// Adds to the counts. A total that changes is for [`begun`](Self::begun)
+    /// and [`ended`](Self::ended).
+    pub(crate) fn add(&self, id: RealServerId, active: i32, inactive: i32) {
+        // What one half borrows from the other is paid back within the same
+        // addition, as neither ends up below zero.
+        let both = (i64::from(active) << 32) + i64::from(inactive);
+        self.add_to(&self.sums, id, both);
     }
 
     /// How many real servers it can count.
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        self.width - LINE
+        self.sums.len()
     }
 
-    fn cell(&self, shard: usize, id: RealServerId) -> Option<&AtomicU64> {
-        self.rows.get(self.place(shard, id)?)
+    fn add_to(&self, sums: &[AtomicU64], id: RealServerId, number: i64) {
+        let Some(sum) = sums.get(id.index()) else {
+            return;
+        };
+        if self.one_shard {
+            let new = sum.load(Ordering::Relaxed).wrapping_add_signed(number);
+            sum.store(new, Ordering::Relaxed);
+        } else {
+            sum.fetch_add(number as u64, Ordering::Relaxed);
+        }
     }
+}
 
-    fn place(&self, shard: usize, id: RealServerId) -> Option<usize> {
-        (id.index() < self.width).then_some(shard * self.width + id.index())
+#[inline]
+fn read(sums: &[AtomicU64], id: RealServerId) -> u64 {
+    match sums.get(id.index()) {
+        Some(sum) => sum.load(Ordering::Relaxed),
+        None => unknown(),
     }
+}
+
+/// What a real server has that there is not.
+#[cold]
+#[inline(never)]
+const fn unknown() -> u64 {
+    0
 }
 
 impl Counts for Loads {
@@ -218,26 +205,24 @@ impl Limit {
     }
 }
 
-/// Numbers in a cache line.
-const LINE: usize = 8;
-
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
 
     #[test]
     fn shards_add_up() {
         let loads = Loads::new(3, 10);
         let id = RealServerId(9);
-        loads.add(0, id, 2, 1);
-        loads.add(2, id, 1, 5);
-        loads.add(2, id, -1, 1);
+        loads.add(id, 2, 1);
+        loads.add(id, 1, 5);
+        loads.add(id, -1, 1);
         assert_eq!(loads.connections(id), (2, 7));
         assert_eq!(loads.connections(RealServerId(8)), (0, 0));
-        loads.add_template(0, id, 2);
-        loads.add_template(2, id, -1);
+        loads.add_template(id, 2);
+        loads.add_template(id, -1);
         assert_eq!((loads.templates(id), loads.connections(id)), (1, (2, 7)));
-        loads.add_template(1, RealServerId(4), 1);
+        loads.add_template(RealServerId(4), 1);
         assert!(!loads.is_idle(RealServerId(4)) && loads.is_idle(RealServerId(5)));
         assert_eq!(
             loads.connections(RealServerId(4000)),
@@ -246,16 +231,34 @@ mod tests {
         );
     }
 
+    #[test]
+    fn shards_may_add_at_the_same_time() {
+        let loads = Loads::new(4, 10);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        loads.begun(ID);
+                        loads.add(ID, 1, -1);
+                        loads.begun(ID);
+                        loads.ended(ID, true);
+                    }
+                });
+            }
+        });
+        assert_eq!(loads.connections(ID), (0, 40_000));
+    }
+
     const ID: RealServerId = RealServerId(3);
 
     /// Whether it is overloaded with so many connections, one after another.
     fn marks(loads: &Loads, totals: &[u32]) -> Vec<bool> {
         let at = |total: &u32| {
             while loads.connections(ID).1 < *total {
-                loads.begun(0, ID);
+                loads.begun(ID);
             }
             while loads.connections(ID).1 > *total {
-                loads.ended(0, ID, false);
+                loads.ended(ID, false);
             }
             loads.is_overloaded(ID)
         };
@@ -306,7 +309,7 @@ mod tests {
         let limit = loads.limits.get(ID.index()).unwrap();
         limit.overloaded.store(true, Ordering::Relaxed);
         assert!(!loads.is_overloaded(ID));
-        loads.add(0, ID, 0, 2);
+        loads.add(ID, 0, 2);
         assert!(loads.is_overloaded(ID), "and one missed is set");
     }
 
@@ -314,9 +317,9 @@ mod tests {
     fn shards_are_overloaded_together() {
         let loads = Loads::new(3, 10);
         loads.limit(ID, Thresholds { upper: 3, lower: 0 });
-        for shard in 0..3 {
+        for _ in 0..3 {
             assert!(!loads.is_overloaded(ID));
-            loads.begun(shard, ID);
+            loads.begun(ID);
         }
         assert!(loads.is_overloaded(ID));
     }

@@ -5,6 +5,7 @@
 //!  floor/<headers>/{restore,touch}                no director at all
 //!  hit/<class>/<flows>/{lvs,naive}                packets of known connections
 //!  new/<class>/<flows>/{lvs,naive}                first packets of connections
+//!  setup/<scheduler>/<real servers>/<shards>/lvs  the same by what is chosen from
 //!  end/<class>/<flows>/lvs                        connections whose time has come
 //! ```
 
@@ -18,6 +19,7 @@ use lvs_benches::class::{Class, FLOWS, Family, Headers, Size, Transport, Way};
 use lvs_benches::director::{Director, Lvs, Nothing, Touch};
 use lvs_benches::naive::Naive;
 use lvs_benches::run::Run;
+use lvs_benches::setup::{SETUP_FLOWS, Setup};
 use lvs_core::{Line, Shard};
 
 use cpu_time::CpuTime;
@@ -94,6 +96,18 @@ fn beginnings(criterion: &mut Criterion<CpuTime>) {
     }
 }
 
+fn setups(criterion: &mut Criterion<CpuTime>) {
+    let mut memory = memory();
+    for setup in Setup::all() {
+        let lines = memory_for(&mut memory, SETUP_FLOWS);
+        let mut group = criterion.benchmark_group(format!("setup/{setup}"));
+        measure(&mut group, "lvs", || {
+            let lvs = Lvs::with_plan(setup.plan(), lines);
+            Run::beginning(Setup::class(), SETUP_FLOWS, lvs)
+        });
+    }
+}
+
 fn endings(criterion: &mut Criterion<CpuTime>) {
     let mut memory = memory();
     for way in [Way::DirectRoute, Way::MasqueradeRequest] {
@@ -161,6 +175,6 @@ fn criterion() -> Criterion<CpuTime> {
 criterion_group! {
     name = hot_path;
     config = criterion();
-    targets = floors, hits, beginnings, endings
+    targets = floors, hits, beginnings, setups, endings
 }
 criterion_main!(hot_path);

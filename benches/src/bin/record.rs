@@ -55,6 +55,7 @@ fn main() -> ExitCode {
     for (kind, title) in [
         ("hit", "Packets of known connections"),
         ("new", "First packets of connections"),
+        ("setup", "First packets of connections, by scheduler"),
         ("end", "Connections whose time has come"),
     ] {
         table(&results, kind, title);
@@ -197,7 +198,7 @@ fn table(results: &Results, kind: &str, title: &str) {
             continue;
         };
         let net = restore(results, &class)
-            .filter(|_| kind != "end")
+            .filter(|_| kind == "hit" || kind == "new")
             .map_or_else(
                 || "–".to_owned(),
                 |restore| format!("{:.1}", lvs.median - restore),

@@ -4,6 +4,7 @@
 //! ```text
 //! repeat hit|new direct_route|tunnel|masquerade_request|masquerade_reply \
 //!        tcp|udp 4|6 <flows> <packets> [rounds]
+//! repeat setup <scheduler> <real servers> <shards> <connections> [rounds]
 //! ```
 #![forbid(unsafe_code)]
 
@@ -12,16 +13,30 @@ use std::process::ExitCode;
 
 use af_xdp::{HugePages, Region};
 use lvs_benches::class::{Class, Family, Size, Transport, Way};
-use lvs_benches::director::{Lvs, Nothing};
+use lvs_benches::director::{Director, Lvs, Nothing};
 use lvs_benches::run::Run;
-use lvs_core::{Line, Shard};
+use lvs_benches::setup::{SETUP_FLOWS, Setup};
+use lvs_core::{Line, Scheduler, Shard};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some((setup, packets, rounds)) = read_setup(&arguments) {
+        let lines = Shard::memory_for(SETUP_FLOWS as usize);
+        let mut memory = Region::new(lines * size_of::<Line>(), HugePages::Prefer)
+            .expect("memory for the table");
+        let lvs = Lvs::with_plan(setup.plan(), memory.lines_mut());
+        repeat(
+            Run::beginning(Setup::class(), SETUP_FLOWS, lvs),
+            packets,
+            rounds,
+        );
+        return ExitCode::SUCCESS;
+    }
     let Some(wanted) = Wanted::read(&arguments) else {
         eprintln!(
             "repeat hit|new|restore direct_route|tunnel|masquerade_request|masquerade_reply \
-             tcp|udp 4|6 <flows, a power of two> <packets> [rounds]"
+             tcp|udp 4|6 <flows, a power of two> <packets> [rounds]\n\
+             repeat setup <scheduler> <real servers> <shards> <connections> [rounds]"
         );
         return ExitCode::FAILURE;
     };
@@ -86,10 +101,27 @@ impl Wanted {
         })
     }
 
-    fn repeat<D: lvs_benches::director::Director>(&self, mut run: Run<D>) {
-        for _ in 0..self.rounds {
-            let spent = run.time(self.packets);
-            println!("{:.2}", spent.as_nanos() as f64 / self.packets as f64);
-        }
+    fn repeat<D: Director>(&self, run: Run<D>) {
+        repeat(run, self.packets, self.rounds);
+    }
+}
+
+fn read_setup(arguments: &[String]) -> Option<(Setup, u64, u32)> {
+    let [kind, scheduler, real_servers, shards, packets, rest @ ..] = arguments else {
+        return None;
+    };
+    let setup = Setup {
+        scheduler: Scheduler::named(scheduler).filter(|_| kind == "setup")?,
+        real_servers: real_servers.parse().ok()?,
+        shards: shards.parse().ok()?,
+    };
+    let rounds = rest.first().map_or(Some(1), |rounds| rounds.parse().ok())?;
+    Some((setup, packets.parse().ok()?, rounds))
+}
+
+fn repeat<D: Director>(mut run: Run<D>, packets: u64, rounds: u32) {
+    for _ in 0..rounds {
+        let spent = run.time(packets);
+        println!("{:.2}", spent.as_nanos() as f64 / packets as f64);
     }
 }

@@ -108,19 +108,31 @@ impl<'m> ConnTable<'m> {
     }
 
     /// The connection a flow belongs to, in either direction. `guess` is tried first.
+    #[inline]
     pub(crate) fn find(
         &self,
         flow: &FlowKey,
         hash: u64,
         guess: Option<u32>,
     ) -> Option<(u32, Direction)> {
-        let fits = |entry: u32| {
-            let lines = self.entries.get(entry as usize)?;
-            Some((entry, Entry(lines).direction(flow)?))
-        };
-        guess
-            .and_then(fits)
-            .or_else(|| self.index.candidates(hash).find_map(fits))
+        match guess.and_then(|entry| self.direction(entry, flow)) {
+            None => self.search(flow, hash),
+            found => found,
+        }
+    }
+
+    /// The same without a guess that was right.
+    #[inline(never)]
+    fn search(&self, flow: &FlowKey, hash: u64) -> Option<(u32, Direction)> {
+        let mut candidates = self.index.candidates(hash);
+        candidates.find_map(|entry| self.direction(entry, flow))
+    }
+
+    /// This entry, if a packet of this flow is of it, and which way it goes.
+    #[inline]
+    fn direction(&self, entry: u32, flow: &FlowKey) -> Option<(u32, Direction)> {
+        let lines = self.entries.get(entry as usize)?;
+        Some((entry, Entry(lines).direction(flow)?))
     }
 
     /// A connection, for reading.

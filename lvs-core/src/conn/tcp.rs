@@ -175,6 +175,14 @@ pub const fn next(state: TcpState, event: Event, view: View) -> TcpState {
     TcpState::from_bits((row >> (4 * event as u32)) as u8)
 }
 
+/// Whether a segment with this flags byte leaves a connection in `state`, for
+/// certain and whoever sent it: data or an acknowledgement of one that is
+/// established.
+#[must_use]
+pub const fn stays(state: TcpState, flags: u8) -> bool {
+    matches!(state, TcpState::Established) && flags & (FIN | SYN | RST | ACK) == ACK
+}
+
 /// How long a connection in `state` is kept after its last packet.
 #[must_use]
 pub const fn timeout(state: TcpState, timeouts: &Timeouts) -> Duration {

@@ -94,9 +94,14 @@ impl<'m> TimerWheel<'m> {
         let mut lines = EntryMut(lines);
         lines.set_deadline(deadline);
         if lines.entry().filed().until(deadline) < 0 {
-            self.unfile(entries, entry);
-            self.file(entries, entry, deadline, now);
+            self.refile(entries, entry, deadline, now);
         }
+    }
+
+    #[inline(never)]
+    fn refile(&mut self, entries: &mut [Lines], entry: u32, deadline: Tick, now: Tick) {
+        self.unfile(entries, entry);
+        self.file(entries, entry, deadline, now);
     }
 
     /// Turns the hand towards `now` until a connection's time has come.
@@ -126,8 +131,7 @@ impl<'m> TimerWheel<'m> {
             if deadline.until(now) >= 0 {
                 return Due::Ended(entry as u32);
             }
-            self.unfile(entries, entry as u32);
-            self.file(entries, entry as u32, deadline, now);
+            self.refile(entries, entry as u32, deadline, now);
         }
         Due::Nothing
     }

@@ -69,7 +69,7 @@ pub(crate) fn answer(
     from: IpAddr,
     id: u16,
 ) -> Result<Verdict, DropReason> {
-    let mine = Ethernet::parse(buf.bytes())
+    let mine = *Ethernet::parse(buf.bytes())
         .ok_or(DropReason::Truncated)?
         .destination;
     let (header, most) = match from {

@@ -19,8 +19,7 @@
 use core::net::IpAddr;
 
 use super::masquerade::set_address;
-use super::{Stopped, ToRealServer, pass, pass_back, request, send};
-use crate::config::ForwardingMethod;
+use super::{Forwarding, Stopped, ToRealServer, pass, pass_back, request, send};
 use crate::network::{Hop, Network};
 use crate::packet::checksum::pseudo_header;
 use crate::packet::icmp::{self, Quote};
@@ -37,7 +36,7 @@ pub(crate) fn about_reply(
     to: &ToRealServer<'_>,
     network: &Network,
 ) -> Result<Verdict, Stopped> {
-    if !matches!(to.forwarding, ForwardingMethod::Masquerade) {
+    if !matches!(to.forwarding, Forwarding::Masquerade) {
         return request(buf, packet, to, network);
     }
     packet.record_route(buf, packet.flow.addresses.destination());

@@ -17,6 +17,7 @@ use crate::packet::{Packet, PacketBuf, ipv4, ipv6};
 use crate::verdict::{DropReason, Verdict};
 
 /// Addresses a client's packet to the real server.
+#[inline]
 pub(super) fn request(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
@@ -28,6 +29,7 @@ pub(super) fn request(
 
 /// Forwards a real server's packet, which may pass, to the client as if the
 /// service sent it.
+#[inline]
 pub(crate) fn reply(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
@@ -44,6 +46,7 @@ pub(crate) fn reply(
 /// Rewrites one address of the IP header at `l3`, its own checksum included,
 /// and returns the change for the checksums that cover it. An address of the
 /// other family changes nothing: no connection has both.
+#[inline]
 pub(super) fn set_address(
     buf: &mut PacketBuf<'_>,
     l3: usize,

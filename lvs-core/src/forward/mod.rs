@@ -20,7 +20,6 @@ pub(crate) use masquerade::reply;
 pub(crate) use tunnel::{Outer, key as tunnel_key};
 pub(crate) use tunnel_error::{TunnelError, about_tunnel};
 
-use crate::config::ForwardingMethod;
 use crate::network::{Hop, Network};
 use crate::packet::ethernet::{self, Ethernet};
 use crate::packet::{Addresses, Kind, Packet, PacketBuf, ipv4, ipv6};
@@ -32,13 +31,19 @@ use crate::verdict::{DropReason, Verdict};
 pub(crate) struct ToRealServer<'s> {
     pub(crate) address: &'s IpAddr,
     pub(crate) port: u16,
-    pub(crate) forwarding: ForwardingMethod,
+    pub(crate) forwarding: Forwarding<'s>,
     pub(crate) hop: &'s Hop,
     /// Longest IP packet that way, bytes: the hop's, or less where the path
     /// behind it takes less.
     pub(crate) mtu: u32,
-    /// What a tunnel that way is made of.
-    pub(crate) outer: Outer<'s>,
+}
+
+/// A forwarding method, with what it takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Forwarding<'s> {
+    Masquerade,
+    DirectRoute,
+    Tunnel(Outer<'s>),
 }
 
 /// A packet that could not go on, and what its sender should be told.
@@ -57,6 +62,7 @@ impl From<DropReason> for Stopped {
 }
 
 /// Forwards a client's packet to a real server by its forwarding method.
+#[inline(always)]
 pub(crate) fn request(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
@@ -65,14 +71,12 @@ pub(crate) fn request(
 ) -> Result<Verdict, Stopped> {
     packet.record_route(buf, packet.flow.addresses.destination());
     match to.forwarding {
-        ForwardingMethod::Tunnel(tunnel) => {
-            return tunnel::request(buf, packet, tunnel, to, network);
-        }
-        ForwardingMethod::Masquerade => {
+        Forwarding::Tunnel(outer) => return tunnel::request(buf, packet, &outer, to, network),
+        Forwarding::Masquerade => {
             pass(buf, packet, to.mtu)?;
             masquerade::request(buf, packet, (*to.address, to.port))?;
         }
-        ForwardingMethod::DirectRoute => {
+        Forwarding::DirectRoute => {
             pass(buf, packet, to.mtu)?;
             direct_route::request(buf, packet)?;
         }
@@ -85,6 +89,7 @@ pub(crate) fn request(
 /// *Source:* RFC 1812 5.3.1 and 5.2.4.2; RFC 8200 section 3, RFC 8201. The
 /// order is the kernel's: TTL before MTU, so that an answer about the MTU quotes
 /// the TTL already taken from.
+#[inline(always)]
 fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32) -> Result<(), Stopped> {
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
@@ -103,6 +108,7 @@ pub(crate) fn may_pass(buf: &PacketBuf<'_>, packet: &Packet, hop: &Hop) -> Resul
     check_length(packet, hop.mtu)
 }
 
+#[inline]
 fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
     if packet.ttl > 1 {
         return Ok(());
@@ -114,6 +120,7 @@ fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
 }
 
 /// Takes one off the TTL or hop limit.
+#[inline]
 pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), DropReason> {
     match packet.flow.addresses {
         Addresses::V4 { .. } => ipv4::decrement_ttl(buf.array_mut(packet.l3())?),
@@ -122,24 +129,28 @@ pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), D
     Ok(())
 }
 
+#[inline]
 fn check_length(packet: &Packet, room: u32) -> Result<(), Stopped> {
     if packet.length <= room {
         return Ok(());
     }
+    Err(too_long(packet, room))
+}
+
+/// What stops a packet longer than `room`.
+#[cold]
+fn too_long(packet: &Packet, room: u32) -> Stopped {
     if !packet.dont_fragment {
-        return Err(DropReason::FragmentationNeeded.into());
+        return DropReason::FragmentationNeeded.into();
     }
     let least = match packet.flow.addresses {
         Addresses::V4 { .. } => ipv4::LEAST_MTU,
         Addresses::V6 { .. } => ipv6::LEAST_MTU,
     };
     if packet.kind == Kind::IcmpError || room < least {
-        return Err(DropReason::TooBig.into());
+        return DropReason::TooBig.into();
     }
-    Err(Stopped::Answered(
-        Answer::TooBig { mtu: room },
-        DropReason::TooBig,
-    ))
+    Stopped::Answered(Answer::TooBig { mtu: room }, DropReason::TooBig)
 }
 
 /// What a router does last with a packet to a client: it records its own address
@@ -163,6 +174,7 @@ fn pass_back(
 
 /// Puts the Ethernet header of `hop` in front of an IP packet whose headers are
 /// where `packet` says.
+#[inline(always)]
 fn send(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
@@ -177,6 +189,7 @@ fn send(
 }
 
 /// Replaces the `old` bytes before the IP header by the Ethernet header of `hop`.
+#[inline(always)]
 fn address(
     buf: &mut PacketBuf<'_>,
     old: usize,

@@ -210,7 +210,7 @@ impl<'f> PacketBuf<'f> {
     /// Further chunks cannot be cut short from here. What pads the last of them
     /// stays, but is part of no sum.
     pub(crate) fn end_at(&mut self, length: usize) {
-        if length <= self.bytes().len() {
+        if length <= self.range.len() {
             self.truncate(length);
             self.cut_tail();
         } else if length < self.length() {

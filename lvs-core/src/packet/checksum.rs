@@ -6,7 +6,8 @@
 
 /// A one's complement sum not yet folded to 16 bits.
 ///
-/// *Units:* 16-bit words; 32 bits of carry room, enough for 2^32 of them.
+/// *Units:* 16-bit words, or 32-bit numbers as two of them, as 2^16 is 1 in this
+/// arithmetic; 32 bits of carry room, enough for 2^32 of either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sum(u64);
 
@@ -42,7 +43,7 @@ impl Sum {
     /// This sum and a 32-bit number.
     #[must_use]
     pub(crate) const fn double(self, number: u32) -> Self {
-        Self(self.0 + (number >> 16) as u64 + (number & 0xffff) as u64)
+        Self(self.0 + number as u64)
     }
 
     /// Both sums.
@@ -92,8 +93,7 @@ impl Change {
     /// A 32-bit number replaced.
     #[must_use]
     pub(crate) const fn double(self, old: u32, new: u32) -> Self {
-        self.word((old >> 16) as u16, (new >> 16) as u16)
-            .word(old as u16, new as u16)
+        Self(self.0 + (!old) as u64 + new as u64)
     }
 
     /// A 128-bit number replaced.

@@ -23,9 +23,9 @@ const VLAN: u16 = 0x8100;
 
 /// What a frame's Ethernet header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ethernet {
-    pub(crate) destination: Mac,
-    pub(crate) source: Mac,
+pub(crate) struct Ethernet<'f> {
+    pub(crate) destination: &'f Mac,
+    pub(crate) source: &'f Mac,
     /// The 802.1Q VLAN number, if tagged; priority bits are not kept.
     pub(crate) vlan: Option<u16>,
     /// Of the payload.
@@ -34,16 +34,18 @@ pub(crate) struct Ethernet {
     pub(crate) length: usize,
 }
 
-impl Ethernet {
+impl<'f> Ethernet<'f> {
     /// Reads the header at the start of `frame`; `None` when it is cut off.
-    pub(crate) fn parse(frame: &[u8]) -> Option<Self> {
+    #[inline]
+    pub(crate) fn parse(frame: &'f [u8]) -> Option<Self> {
         let header: &[u8; HEADER] = frame.first_chunk()?;
-        let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = *header;
+        let (destination, rest) = header.split_first_chunk()?;
+        let (source, ether_type) = rest.split_first_chunk()?;
         let untagged = Self {
-            destination: [d0, d1, d2, d3, d4, d5],
-            source: [s0, s1, s2, s3, s4, s5],
+            destination,
+            source,
             vlan: None,
-            ether_type: u16::from_be_bytes([t0, t1]),
+            ether_type: u16::from_be_bytes(*ether_type.first_chunk()?),
             length: HEADER,
         };
         if untagged.ether_type != VLAN {
@@ -102,7 +104,7 @@ mod tests {
             let length = Ethernet::length_with(vlan);
             Ethernet::write(&mut bytes[..length], [1; 6], [2; 6], vlan, IPV6);
             let read = Ethernet::parse(&bytes[..length]).unwrap();
-            assert_eq!((read.destination, read.source), ([1; 6], [2; 6]));
+            assert_eq!((read.destination, read.source), (&[1; 6], &[2; 6]));
             assert_eq!(
                 (read.vlan, read.ether_type, read.length),
                 (vlan, IPV6, length)

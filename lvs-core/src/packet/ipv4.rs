@@ -37,6 +37,7 @@ impl Ipv4 {
     /// Reads the header at the start of `bytes`, checksum not looked at.
     ///
     /// *Errors:* [`DropReason::Truncated`], [`DropReason::BadIpHeader`].
+    #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, DropReason> {
         let h: &[u8; HEADER] = bytes.first_chunk().ok_or(DropReason::Truncated)?;
         let header_length = usize::from(h[0] & 0x0f) * 4;
@@ -63,10 +64,14 @@ impl Ipv4 {
 
     /// Whether the checksum of the header at the start of `bytes` fits
     /// (RFC 1122 3.2.1.2: the host MUST verify it).
+    #[inline]
     pub(crate) fn checksum_fits(&self, bytes: &[u8]) -> bool {
-        bytes
-            .get(..self.header_length)
-            .is_some_and(|header| Sum::of(header).folded() == 0xffff)
+        let sum = match bytes.first_chunk::<HEADER>() {
+            // Most have no options: a length known at compile time, and no loop.
+            Some(header) if self.header_length == HEADER => Sum::of(header),
+            _ => Sum::of(bytes.get(..self.header_length).unwrap_or(&[])),
+        };
+        sum.folded() == 0xffff
     }
 
     /// Writes a header without options.
@@ -97,12 +102,13 @@ pub(crate) fn write_checksum(header: &mut [u8]) {
     }
 }
 
-/// Takes one from the TTL; checksum included (RFC 1141).
+/// Takes one from the TTL, if there is any; checksum included (RFC 1141).
 pub(crate) fn decrement_ttl(header: &mut [u8; HEADER]) {
-    let old = u16::from_be_bytes([header[8], header[9]]);
-    header[8] = header[8].saturating_sub(1);
-    let new = u16::from_be_bytes([header[8], header[9]]);
-    update_checksum(header, Change::default().word(old, new));
+    let Some(ttl) = header[8].checked_sub(1) else {
+        return;
+    };
+    header[8] = ttl;
+    update_checksum(header, Change::default().word(ONE_TTL, 0));
 }
 
 /// Rewrites the source address, header checksum included, and returns the
@@ -129,6 +135,8 @@ fn update_checksum(header: &mut [u8; HEADER], change: Change) {
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
 }
 
+/// One of TTL, as it counts in the header's sum.
+const ONE_TTL: u16 = 0x0100;
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;

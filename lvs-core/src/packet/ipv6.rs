@@ -43,6 +43,7 @@ impl Ipv6 {
     ///
     /// *Errors:* [`DropReason::Truncated`]; [`DropReason::BadIpHeader`] also for
     /// more than [`MOST_EXTENSIONS`] of them.
+    #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, DropReason> {
         let h: &[u8; HEADER] = bytes.first_chunk().ok_or(DropReason::Truncated)?;
         if h[0] >> 4 != 6 {
@@ -52,53 +53,23 @@ impl Ipv6 {
             .split_first_chunk::<16>()
             .ok_or(DropReason::Truncated)?;
         let destination = rest.first_chunk::<16>().ok_or(DropReason::Truncated)?;
-        let mut header = Self {
+        let rest = if is_extension(h[6]) {
+            Extensions::walk(bytes, h[6])?
+        } else {
+            Extensions::none_before(h[6])
+        };
+        Ok(Self {
             source: Ipv6Addr::from_octets(*source),
             destination: Ipv6Addr::from_octets(*destination),
             traffic_class: h[0] << 4 | h[1] >> 4,
             hop_limit: h[7],
-            protocol: h[6],
-            header_length: HEADER,
+            protocol: rest.protocol,
+            header_length: rest.end,
             total_length: HEADER + usize::from(u16::from_be_bytes([h[4], h[5]])),
-            fragment: false,
-            later_fragment: false,
-            segments_left: false,
-        };
-        header.walk(bytes)?;
-        Ok(header)
-    }
-
-    /// Steps over extension headers (RFC 8200 section 4).
-    fn walk(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
-        for _ in 0..MOST_EXTENSIONS {
-            if !matches!(self.protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION) {
-                return Ok(());
-            }
-            let at = bytes
-                .get(self.header_length..)
-                .ok_or(DropReason::Truncated)?;
-            let [next, length, low, left] = *at.first_chunk().ok_or(DropReason::Truncated)?;
-            let mut step = (usize::from(length) + 1) * 8;
-            match self.protocol {
-                FRAGMENT => {
-                    step = 8;
-                    // Offset in the upper 13 bits, "more" in the lowest.
-                    let more_or_offset = u16::from_be_bytes([low, left]) & 0xfff9;
-                    if more_or_offset != 0 {
-                        self.fragment = true;
-                        self.later_fragment = more_or_offset & OFFSET != 0;
-                        self.protocol = next;
-                        self.header_length += step;
-                        return Ok(());
-                    }
-                }
-                ROUTING => self.segments_left |= left != 0,
-                _ => {}
-            }
-            self.protocol = next;
-            self.header_length += step;
-        }
-        Err(DropReason::BadIpHeader)
+            fragment: rest.fragment,
+            later_fragment: rest.later_fragment,
+            segments_left: rest.segments_left,
+        })
     }
 
     /// Writes the fixed header; flow label 0, no extension headers.
@@ -113,6 +84,67 @@ impl Ipv6 {
         header[8..24].copy_from_slice(&self.source.octets());
         header[24..40].copy_from_slice(&self.destination.octets());
     }
+}
+
+/// What the extension headers say.
+struct Extensions {
+    /// Of the first header that is none.
+    protocol: u8,
+    /// Where that begins, bytes from the start of the fixed header.
+    end: usize,
+    fragment: bool,
+    later_fragment: bool,
+    segments_left: bool,
+}
+
+impl Extensions {
+    const fn none_before(protocol: u8) -> Self {
+        Self {
+            protocol,
+            end: HEADER,
+            fragment: false,
+            later_fragment: false,
+            segments_left: false,
+        }
+    }
+
+    /// Steps over extension headers (RFC 8200 section 4), of which the first has
+    /// this protocol number.
+    #[cold]
+    fn walk(bytes: &[u8], first: u8) -> Result<Self, DropReason> {
+        let mut found = Self::none_before(first);
+        for _ in 0..MOST_EXTENSIONS {
+            if !is_extension(found.protocol) {
+                return Ok(found);
+            }
+            let at = bytes.get(found.end..).ok_or(DropReason::Truncated)?;
+            let [next, length, low, left] = *at.first_chunk().ok_or(DropReason::Truncated)?;
+            let mut step = (usize::from(length) + 1) * 8;
+            match found.protocol {
+                FRAGMENT => {
+                    step = 8;
+                    // Offset in the upper 13 bits, "more" in the lowest.
+                    let more_or_offset = u16::from_be_bytes([low, left]) & 0xfff9;
+                    if more_or_offset != 0 {
+                        found.fragment = true;
+                        found.later_fragment = more_or_offset & OFFSET != 0;
+                        found.protocol = next;
+                        found.end += step;
+                        return Ok(found);
+                    }
+                }
+                ROUTING => found.segments_left |= left != 0,
+                _ => {}
+            }
+            found.protocol = next;
+            found.end += step;
+        }
+        Err(DropReason::BadIpHeader)
+    }
+}
+
+const fn is_extension(protocol: u8) -> bool {
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
 }
 
 /// Takes one from the hop limit.

@@ -51,6 +51,8 @@ pub(crate) struct Packet {
 
 /// What a packet is to a director.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The number of a kind is not hidden in what comes with it: it is asked for often.
+#[repr(u8)]
 pub(crate) enum Kind {
     /// A TCP segment with these flags (byte 13 of its header).
     Tcp { flags: u8 },
@@ -106,8 +108,9 @@ impl Packet {
         buf: &mut PacketBuf<'_>,
         our_mac: Option<&Mac>,
     ) -> Result<(), Verdict> {
-        let ethernet = Ethernet::parse(buf.bytes()).ok_or(Verdict::Drop(DropReason::Truncated))?;
-        if our_mac.is_some_and(|mac| *mac != ethernet.destination) {
+        let (frame, length) = (buf.bytes(), buf.length());
+        let ethernet = Ethernet::parse(frame).ok_or(Verdict::Drop(DropReason::Truncated))?;
+        if our_mac.is_some_and(|mac| mac != ethernet.destination) {
             // Group addresses are the host's: neighbour discovery and the like.
             let group = ethernet.destination[0] & 1 != 0;
             return Err(if group {
@@ -117,15 +120,33 @@ impl Packet {
             });
         }
         self.l3 = ethernet.length as u16;
-        self.source_mac = ethernet.source;
+        self.source_mac = *ethernet.source;
         self.vlan = ethernet.vlan;
-        match ethernet.ether_type {
-            ethernet::IPV4 => self.read_ipv4(buf)?,
-            ethernet::IPV6 => self.read_ipv6(buf)?,
+        let bytes = frame.get(ethernet.length..).unwrap_or(&[]);
+        let length = length - ethernet.length;
+        let (header, fragment) = match ethernet.ether_type {
+            ethernet::IPV4 => self.read_ipv4(bytes, length)?,
+            ethernet::IPV6 => self.read_ipv6(bytes, length)?,
             _ => return Err(Verdict::Host),
+        };
+        self.l4 = self.l3 + header as u16;
+        let bytes = &bytes[..bytes.len().min(self.length as usize)];
+        let bytes = bytes.get(header..).unwrap_or(&[]);
+        if self.flow.protocol == transport::TCP && !fragment {
+            self.read_tcp(bytes)?;
+        } else {
+            self.read_other(bytes, fragment)?;
         }
         buf.end_at(self.l3() + self.length as usize);
-        let completed = match (self.kind, buf.checksum()) {
+        if buf.checksum() == ChecksumState::Whole {
+            return Ok(());
+        }
+        self.complete(buf).map_err(Verdict::Drop)
+    }
+
+    /// Completes a checksum that is, or may be, half-made.
+    fn complete(&self, buf: &mut PacketBuf<'_>) -> Result<(), DropReason> {
+        match (self.kind, buf.checksum()) {
             (Kind::Tcp { .. } | Kind::Udp, ChecksumState::MaybePartial) => {
                 transport::complete(buf, self, false)
             }
@@ -136,14 +157,15 @@ impl Packet {
                 sctp::complete(buf, self)
             }
             _ => Ok(()),
-        };
-        completed.map_err(Verdict::Drop)
+        }
     }
 
-    fn read_ipv4(&mut self, buf: &PacketBuf<'_>) -> Result<(), Verdict> {
-        let bytes = buf.bytes().get(self.l3()..).unwrap_or(&[]);
+    /// Reads the IPv4 header of a packet at the start of `bytes`, of whose
+    /// `length` bytes some may be in further chunks: how long the header is, and
+    /// whether the packet is a fragment.
+    fn read_ipv4(&mut self, bytes: &[u8], length: usize) -> Result<(usize, bool), Verdict> {
         let header = Ipv4::parse(bytes).map_err(Verdict::Drop)?;
-        if header.total_length > buf.length() - self.l3() {
+        if header.total_length > length {
             return Err(Verdict::Drop(DropReason::Truncated));
         }
         if !header.checksum_fits(bytes) {
@@ -159,19 +181,16 @@ impl Packet {
             destination: header.destination,
         };
         self.flow.protocol = header.protocol;
-        self.l4 = self.l3 + header.header_length as u16;
         self.length = header.total_length as u32;
         self.ttl = header.ttl;
         self.dont_fragment = header.dont_fragment;
-        self.read_transport(buf, header.fragment)
+        Ok((header.header_length, header.fragment))
     }
 
-    fn read_ipv6(&mut self, buf: &PacketBuf<'_>) -> Result<(), Verdict> {
-        let bytes = buf.bytes().get(self.l3()..).unwrap_or(&[]);
+    /// The same of an IPv6 packet; its extension headers belong to the header.
+    fn read_ipv6(&mut self, bytes: &[u8], length: usize) -> Result<(usize, bool), Verdict> {
         let header = Ipv6::parse(bytes).map_err(Verdict::Drop)?;
-        if header.total_length > buf.length() - self.l3()
-            || header.total_length < header.header_length
-        {
+        if header.total_length > length || header.total_length < header.header_length {
             return Err(Verdict::Drop(DropReason::Truncated));
         }
         if header.segments_left {
@@ -182,19 +201,26 @@ impl Packet {
             destination: header.destination,
         };
         self.flow.protocol = header.protocol;
-        self.l4 = self.l3 + header.header_length as u16;
         self.length = header.total_length as u32;
         self.ttl = header.hop_limit;
         self.dont_fragment = true;
-        self.read_transport(buf, header.fragment)
+        Ok((header.header_length, header.fragment))
     }
 
-    /// Reads what follows the IP header.
-    fn read_transport(&mut self, buf: &PacketBuf<'_>, fragment: bool) -> Result<(), Verdict> {
+    fn read_tcp(&mut self, bytes: &[u8]) -> Result<(), Verdict> {
+        let header: &[u8; transport::TCP_HEADER] = bytes
+            .first_chunk()
+            .ok_or(Verdict::Drop(DropReason::BadTransportHeader))?;
+        self.kind = Kind::Tcp { flags: header[13] };
+        self.flow.source_port = u16::from_be_bytes([header[0], header[1]]);
+        self.flow.destination_port = u16::from_be_bytes([header[2], header[3]]);
+        Ok(())
+    }
+
+    /// Reads the header of a packet that is not of TCP, or one of several fragments.
+    fn read_other(&mut self, bytes: &[u8], fragment: bool) -> Result<(), Verdict> {
         (self.flow.source_port, self.flow.destination_port) = (0, 0);
         let cut = Verdict::Drop(DropReason::BadTransportHeader);
-        let bytes = buf.bytes().get(self.l4()..).unwrap_or(&[]);
-        let bytes = &bytes[..bytes.len().min(self.transport_length())];
         let is_icmp = match self.flow.addresses {
             Addresses::V4 { .. } => self.flow.protocol == icmp::V4,
             Addresses::V6 { .. } => self.flow.protocol == icmp::V6,
@@ -203,10 +229,6 @@ impl Packet {
             transport::TCP | transport::UDP | transport::SCTP if fragment => {
                 self.kind = Kind::Fragment;
                 return Ok(());
-            }
-            transport::TCP => {
-                let header: &[u8; transport::TCP_HEADER] = bytes.first_chunk().ok_or(cut)?;
-                self.kind = Kind::Tcp { flags: header[13] };
             }
             transport::UDP => {
                 bytes
@@ -275,15 +297,19 @@ impl Packet {
 
     /// Records `address` in the packet's IPv4 header, if its options ask for it
     /// and have room.
+    #[inline]
     pub(crate) fn record_route(&self, buf: &mut PacketBuf<'_>, address: IpAddr) {
-        if self.l4() <= self.l3() + ipv4::HEADER {
-            return;
+        if let (Addresses::V4 { .. }, IpAddr::V4(address)) = (self.flow.addresses, address)
+            && self.l4() > self.l3() + ipv4::HEADER
+        {
+            self.record_in_options(buf, address);
         }
-        if let (Addresses::V4 { .. }, IpAddr::V4(address), Some(header)) = (
-            self.flow.addresses,
-            address,
-            buf.bytes_mut().get_mut(self.l3()..self.l4()),
-        ) && options::record_route(header, address)
+    }
+
+    #[cold]
+    fn record_in_options(&self, buf: &mut PacketBuf<'_>, address: Ipv4Addr) {
+        if let Some(header) = buf.bytes_mut().get_mut(self.l3()..self.l4())
+            && options::record_route(header, address)
         {
             ipv4::write_checksum(header);
         }

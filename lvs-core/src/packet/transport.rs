@@ -55,29 +55,39 @@ pub(crate) fn rewrite_port(
     change: Change,
 ) -> Result<(), DropReason> {
     match packet.kind {
+        Kind::Udp => {
+            let header: &mut [u8; UDP_HEADER] = buf.array_mut(packet.l4())?;
+            let change = set_port(header, end, port, change);
+            if header[6..8] == [0, 0] {
+                // Addresses and port are in place already: sum what lies there now.
+                let flow = Packet::parse_addresses(buf, packet)?;
+                return write_whole(buf, packet, flow.sum());
+            }
+            let updated = change.apply(u16::from_be_bytes([header[6], header[7]]));
+            header[6..8].copy_from_slice(&never_zero(packet.kind, updated).to_be_bytes());
+        }
         Kind::Sctp { .. } => return sctp::rewrite_port(buf, packet, end, port),
         // Neither ports nor a checksum: AH's own cannot be made without the key.
-        Kind::Ipsec => return Ok(()),
-        _ => {}
+        Kind::Ipsec => {}
+        _ => {
+            let header: &mut [u8; TCP_HEADER] = buf.array_mut(packet.l4())?;
+            let change = set_port(header, end, port, change);
+            let updated = change.apply(u16::from_be_bytes([header[16], header[17]]));
+            header[16..18].copy_from_slice(&updated.to_be_bytes());
+        }
     }
-    let field = checksum_offset(packet.kind);
-    let transport: &mut [u8; UDP_HEADER] = buf.array_mut(packet.l4())?;
+    Ok(())
+}
+
+/// Writes a port, and returns the change with it.
+fn set_port<const N: usize>(header: &mut [u8; N], end: End, port: u16, change: Change) -> Change {
     let at = match end {
         End::Source => 0,
         End::Destination => 2,
     };
-    let old = u16::from_be_bytes([transport[at], transport[at + 1]]);
-    transport[at..at + 2].copy_from_slice(&port.to_be_bytes());
-    let stored: &mut [u8; 2] = buf.array_mut(packet.l4() + field)?;
-    let checksum = u16::from_be_bytes(*stored);
-    if packet.kind == Kind::Udp && checksum == 0 {
-        // Addresses and port are in place already: sum what lies there now.
-        let flow = Packet::parse_addresses(buf, packet)?;
-        return write_whole(buf, packet, flow.sum());
-    }
-    let updated = never_zero(packet.kind, change.word(old, port).apply(checksum));
-    *stored = updated.to_be_bytes();
-    Ok(())
+    let old = u16::from_be_bytes([header[at], header[at + 1]]);
+    header[at..at + 2].copy_from_slice(&port.to_be_bytes());
+    change.word(old, port)
 }
 
 /// Completes a half-made checksum, if this packet has one.

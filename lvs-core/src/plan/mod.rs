@@ -359,9 +359,9 @@ mod tests {
         let why = "a shard may be at work with it";
         assert_eq!(plan(&mut planner, &[2, 3]), full, "{why}");
         drop(at_work);
-        planner.loads().add(0, RealServerId(0), 1, 0);
+        planner.loads().add(RealServerId(0), 1, 0);
         assert_eq!(plan(&mut planner, &[2, 3]), full, "a connection holds it");
-        planner.loads().add(0, RealServerId(0), -1, 0);
+        planner.loads().add(RealServerId(0), -1, 0);
         assert_eq!(plan(&mut planner, &[2, 3]), Ok(alloc::vec![(3, 0), (2, 1)]));
     }
 
@@ -376,7 +376,7 @@ mod tests {
         let masquerade = by(RealServer::masquerade("10.0.0.1:80".parse().unwrap()));
         let direct = by(RealServer::direct_route("10.0.0.1".parse().unwrap()));
         let mut ends = |config: &Arc<Config>, connections: i32| {
-            planner.loads().add(0, RealServerId(0), connections, 0);
+            planner.loads().add(RealServerId(0), connections, 0);
             let snapshot = planner.plan(config, &network).unwrap();
             assert_eq!(
                 snapshot.services[0].owner.is_some(),

@@ -9,10 +9,8 @@
 //! 14 is out       13(2) 12(1) 11(3)    picks 11 11 11 11 ...
 //! ```
 //!
-//! *Source:* the behaviour of `ip_vs_fo.c`, Linux 6.12. *Cost:* one walk of the
-//! roster. *Weight 0:* passed over.
-
-use core::cmp::Reverse;
+//! *Source:* the behaviour of `ip_vs_fo.c`, Linux 6.12. *Cost:* a look
+//! at the heaviest, and at one more for each that is out. *Weight 0:* passed over.
 
 use crate::config::RealServerId;
 
@@ -29,10 +27,8 @@ impl Rule for WeightedFailover {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        // Of several equals, `min_by_key` gives the first and `max_by_key` the last.
-        let heaviest = roster
-            .available(counts)
-            .min_by_key(|member| Reverse(member.weight))?;
+        let mut members = roster.heaviest_first().iter();
+        let heaviest = members.find(|member| member.is_available(counts))?;
         Some(heaviest.id)
     }
 }

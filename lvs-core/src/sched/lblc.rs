@@ -22,7 +22,7 @@ use crate::config::RealServerId;
 
 use super::cache::Cache;
 use super::locality::{adopt, is_burdened};
-use super::share::least;
+use super::share::{Share, least};
 use super::{Arrival, Counts, Roster, Rule};
 
 /// What one shard remembers of where addresses went.
@@ -61,7 +61,9 @@ impl Rule for Locality {
         {
             return Some(member.id);
         }
-        let least = least(roster.available(counts), |id| counts.load(id).overhead())?;
+        let least = least(roster.members(), counts, |member| {
+            Share::of(member, counts.load(member.id).overhead())
+        })?;
         match known {
             Some(entry) => entry.set_value(row, least.id.0),
             // Without room it is served all the same, and not remembered.

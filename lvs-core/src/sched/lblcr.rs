@@ -84,7 +84,9 @@ impl Rule for ReplicatedLocality {
                 return Some(member.id);
             }
         }
-        let least = least(roster.available(counts), |id| counts.load(id).overhead())?;
+        let least = least(roster.members(), counts, |member| {
+            Share::of(member, counts.load(member.id).overhead())
+        })?;
         // Without room it is served all the same, and not remembered.
         let entry = known.or_else(|| self.cache.insert(row, arrival.vip, NO_NODE, now));
         if let Some(entry) = entry
@@ -106,11 +108,16 @@ struct Set<'r> {
 impl<'r> Set<'r> {
     /// Of the set's real servers that take connections the least loaded.
     fn least_loaded<C: Counts>(&self, entry: Entry, counts: &C) -> Option<&'r Member> {
-        let available = entry
-            .set(self.row)
-            .filter_map(|number| self.localities.member(self.members, number))
-            .filter(|member| member.is_available(counts));
-        let least = least(available, |id| counts.load(id).overhead())?;
+        let mut least = Share::INFINITE;
+        for number in entry.set(self.row) {
+            if let Some(member) = self.localities.member(self.members, number)
+                && let share = Share::of(member, counts.load(member.id).overhead())
+                && share.is_less(&least)
+                && member.is_available(counts)
+            {
+                least = share;
+            }
+        }
         self.localities.member(self.members, least.id.0)
     }
 

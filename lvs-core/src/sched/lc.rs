@@ -14,6 +14,7 @@
 
 use crate::config::RealServerId;
 
+use super::share::{Share, least};
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -27,9 +28,11 @@ impl Rule for LeastConnection {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let available = roster.available(counts);
-        // Of several equals, `min_by_key` gives the first.
-        let least = available.min_by_key(|member| counts.load(member.id).overhead())?;
+        let least = least(roster.members(), counts, |member| Share {
+            overhead: counts.load(member.id).overhead(),
+            weight: 1,
+            id: member.id,
+        })?;
         Some(least.id)
     }
 }

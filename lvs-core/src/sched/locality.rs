@@ -2,9 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 use core::time::Duration;
-
-use crate::config::RealServerId;
 
 use super::cache::{Cache, WORDS, WORDS_WITH_SETS};
 use super::memory::{Memory, Row};
@@ -15,7 +14,8 @@ use super::{Counts, Roster};
 #[derive(Clone, Debug)]
 pub(super) struct Localities {
     memory: Arc<Memory>,
-    /// Places on the roster, in the order of the real servers' numbers.
+    /// Places on the roster by the real servers' numbers; [`NO_PLACE`] for those
+    /// of no member.
     places: Box<[u32]>,
     /// How long an unused destination is remembered.
     pub(super) expiration: Duration,
@@ -25,8 +25,8 @@ impl Localities {
     /// With the memory of `previous`, or else new memory, which has room for
     /// sets of real servers if asked for.
     ///
-    /// *Cost:* for the control side; n log n, and a megabyte of memory a shard
-    /// the first time.
+    /// *Cost:* for the control side; four bytes for each number up to the
+    /// largest, and a megabyte of memory a shard the first time.
     pub(super) fn of(
         previous: Option<&Self>,
         members: &[Member],
@@ -39,8 +39,13 @@ impl Localities {
             || Arc::new(Memory::new(shards, words)),
             |previous| previous.memory.clone(),
         );
-        let mut places: Box<[u32]> = (0..).take(members.len()).collect();
-        places.sort_unstable_by_key(|place| members.get(*place as usize).map(|m| m.id));
+        let numbers = members.iter().map(|member| member.id.index() + 1);
+        let mut places = vec![NO_PLACE; numbers.max().unwrap_or(0)].into_boxed_slice();
+        for (place, member) in (0..).zip(members) {
+            if let Some(known) = places.get_mut(member.id.index()) {
+                *known = place;
+            }
+        }
         Self {
             memory,
             places,
@@ -60,14 +65,12 @@ impl Localities {
 
     /// The real server of this number, if it is on the list these were made of.
     pub(super) fn member<'r>(&self, members: &'r [Member], number: u32) -> Option<&'r Member> {
-        let at = |place: &u32| members.get(*place as usize);
-        let number = RealServerId(number);
-        let found = self
-            .places
-            .binary_search_by(|place| at(place).map(|m| m.id).cmp(&Some(number)));
-        at(self.places.get(found.ok()?)?)
+        members.get(*self.places.get(number as usize)? as usize)
     }
 }
+
+/// Past the end of any roster.
+const NO_PLACE: u32 = u32::MAX;
 
 /// Has a shard forget its destinations where `new` does not go on from `old`.
 pub(super) fn adopt(cache: &mut Cache, shard: usize, old: Option<&Roster>, new: &Roster) {

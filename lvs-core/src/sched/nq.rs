@@ -11,11 +11,11 @@
 //! ```
 //!
 //! *Source:* the behaviour of `ip_vs_nq.c`, Linux 6.12. *Cost:* the load of every
-//! real server up to the first idle one. *Weight 0:* passed over.
+//! real server, once. *Weight 0:* passed over.
 
 use crate::config::RealServerId;
 
-use super::share::Share;
+use super::share::{Share, least};
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -29,18 +29,13 @@ impl Rule for NeverQueue {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let mut least: Option<Share> = None;
-        for member in roster.available(counts) {
+        let least = least(roster.members(), counts, |member| {
             let load = counts.load(member.id);
-            if load.active == 0 {
-                return Some(member.id);
-            }
-            let share = Share::of(member, load.delay());
-            if least.is_none_or(|least| share.compare(&least).is_lt()) {
-                least = Some(share);
-            }
-        }
-        least.map(|least| least.id)
+            // Nothing is the smallest share, and the same for any weight.
+            let overhead = if load.active == 0 { 0 } else { load.delay() };
+            Share::of(member, overhead)
+        })?;
+        Some(least.id)
     }
 }
 

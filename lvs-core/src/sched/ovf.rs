@@ -12,13 +12,12 @@
 //!
 //! UDP connections are never active, so with UDP nobody is ever full.
 //!
-//! *Source:* the behaviour of `ip_vs_ovf.c`, Linux 6.12. *Cost:* the load of every
-//! real server, once. *Weight 0:* passed over.
-
-use core::cmp::Reverse;
+//! *Source:* the behaviour of `ip_vs_ovf.c`, Linux 6.12. *Cost:* the loads of
+//! those that are full and of one more. *Weight 0:* passed over.
 
 use crate::config::RealServerId;
 
+use super::roster::Member;
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -32,11 +31,9 @@ impl Rule for WeightedOverflow {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        // Of several equals, `min_by_key` gives the first and `max_by_key` the last.
-        let heaviest = roster
-            .available(counts)
-            .filter(|member| counts.load(member.id).active <= member.weight)
-            .min_by_key(|member| Reverse(member.weight))?;
+        let has_room = |member: &Member| counts.load(member.id).active <= member.weight;
+        let mut members = roster.heaviest_first().iter();
+        let heaviest = members.find(|member| member.is_available(counts) && has_room(member))?;
         Some(heaviest.id)
     }
 }

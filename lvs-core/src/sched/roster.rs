@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::time::Duration;
 
 use crate::config::{
@@ -74,6 +75,11 @@ impl Roster {
                     terms.scheduler == Scheduler::ReplicatedLocalityLeastConnection,
                 ))
             }
+            Scheduler::WeightedFailover | Scheduler::WeightedOverflow => {
+                let mut sorted = members.clone();
+                sorted.sort_by_key(|member| Reverse(member.weight));
+                Prepared::HeaviestFirst(sorted.into_boxed_slice())
+            }
             _ => Prepared::Nothing,
         };
         Self {
@@ -108,6 +114,15 @@ impl Roster {
     pub(super) fn available<C: Counts>(&self, counts: &C) -> impl Iterator<Item = &Member> {
         let members = self.members.iter();
         members.filter(|member| member.is_available(counts))
+    }
+
+    /// The real servers, the heaviest first and of equals the newest; nobody for
+    /// schedulers other than `fo` and `ovf`.
+    pub(super) fn heaviest_first(&self) -> &[Member] {
+        match &self.prepared {
+            Prepared::HeaviestFirst(members) => members,
+            _ => &[],
+        }
     }
 
     /// What `wrr` needs; `None` for any other scheduler.
@@ -184,8 +199,16 @@ pub(crate) struct Member {
     pub(super) last_weight: u32,
     /// Address and port, folded: what `mh` knows it by.
     pub(super) key: u32,
-    /// Whether it has an upper threshold.
-    limited: bool,
+    takes: Takes,
+}
+
+/// Whether a real server takes new connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Any,
+    /// It has an upper threshold.
+    AnyUnlessOverloaded,
+    None,
 }
 
 impl Member {
@@ -198,14 +221,19 @@ impl Member {
             weight,
             last_weight: weight,
             key: hash::folded(real_server.address).wrapping_add(port),
-            limited: real_server.thresholds.upper > 0,
+            takes: match (weight, real_server.thresholds.upper) {
+                (0, _) => Takes::None,
+                (_, 0) => Takes::Any,
+                _ => Takes::AnyUnlessOverloaded,
+            },
         }
     }
 
     /// Whether it takes new connections: the one place that decides it, for
     /// every scheduler. Weight zero takes none, nor does one that is overloaded.
     pub(super) fn is_available<C: Counts>(&self, counts: &C) -> bool {
-        self.weight > 0 && !(self.limited && counts.is_overloaded(self.id))
+        let limited = || self.takes == Takes::AnyUnlessOverloaded;
+        self.takes == Takes::Any || limited() && !counts.is_overloaded(self.id)
     }
 }
 
@@ -217,6 +245,7 @@ enum Prepared {
     Slots(Box<sh::Slots>),
     Table(Arc<mh::Table>),
     Localities(Localities),
+    HeaviestFirst(Box<[Member]>),
 }
 
 /// `real_servers` in list order: those of `before` where they were, the others

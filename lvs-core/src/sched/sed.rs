@@ -16,7 +16,7 @@
 
 use crate::config::RealServerId;
 
-use super::share::least;
+use super::share::{Share, least};
 use super::{Arrival, Counts, Roster, Rule};
 
 /// Remembers nothing.
@@ -30,7 +30,9 @@ impl Rule for ShortestExpectedDelay {
         _arrival: &Arrival,
         counts: &C,
     ) -> Option<RealServerId> {
-        let least = least(roster.available(counts), |id| counts.load(id).delay())?;
+        let least = least(roster.members(), counts, |member| {
+            Share::of(member, counts.load(member.id).delay())
+        })?;
         Some(least.id)
     }
 }

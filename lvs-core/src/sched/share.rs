@@ -14,6 +14,7 @@ use core::cmp::Ordering;
 
 use crate::config::RealServerId;
 
+use super::Counts;
 use super::roster::Member;
 
 /// A real server's overhead beside its weight.
@@ -34,6 +35,28 @@ impl Share {
         }
     }
 
+    /// More than any, for lack of weight.
+    pub(super) const INFINITE: Self = Self {
+        overhead: 1,
+        weight: 0,
+        id: RealServerId::NONE,
+    };
+
+    /// Whether this is smaller, if both overheads fit in 32 bits.
+    #[inline]
+    const fn is_narrowly_less(&self, other: &Self) -> bool {
+        let product = self.overhead.wrapping_mul(other.weight as u64);
+        product < other.overhead.wrapping_mul(self.weight as u64)
+    }
+
+    /// Whether this is smaller.
+    pub(super) fn is_less(&self, other: &Self) -> bool {
+        match (self.overhead | other.overhead) >> 32 {
+            0 => self.is_narrowly_less(other),
+            _ => self.compare(other).is_lt(),
+        }
+    }
+
     /// Compares overhead per weight. The products need up to 72 bits.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let product = |overhead: u64, weight: u32| u128::from(overhead) * u128::from(weight);
@@ -41,21 +64,75 @@ impl Share {
     }
 }
 
-/// The smallest share among `members`; of several equals the first.
+/// The smallest share among those of `members` that take new connections; of
+/// several equals the first. Weight zero has none.
 ///
-/// *Cost:* the overhead of each, once.
-pub(super) fn least<'r>(
-    members: impl Iterator<Item = &'r Member>,
-    overhead: impl Fn(RealServerId) -> u64,
+/// *Cost:* each share and two multiplications, once; where anybody's overhead
+/// takes more than 32 bits, 16 million active connections, twice.
+pub(super) fn least<C: Counts>(
+    members: &[Member],
+    counts: &C,
+    share: impl Fn(&Member) -> Share,
 ) -> Option<Share> {
-    let shares = members.map(|member| Share::of(member, overhead(member.id)));
-    // Of several equals, `min_by` gives the first.
-    shares.min_by(Share::compare)
+    let (mut least, mut bits) = (Share::INFINITE, 0);
+    let (several, rest) = members.as_chunks::<SEVERAL>();
+    // Few are smaller than all before them. So that no comparison waits for the
+    // one before, several are compared together and seldom looked into.
+    for members in several {
+        if any_is_less(members, &least, &mut bits, &share) {
+            lessen(&mut least, members, counts, &share);
+        }
+    }
+    if any_is_less(rest, &least, &mut bits, &share) {
+        lessen(&mut least, rest, counts, &share);
+    }
+    if bits >> 32 != 0 {
+        let available = members.iter().filter(|member| member.is_available(counts));
+        return available.map(share).min_by(Share::compare);
+    }
+    (least.weight > 0).then_some(least)
 }
+
+/// Whether any of `members` has a smaller share, available or not; `bits` learns
+/// those of all overheads.
+#[inline(always)]
+fn any_is_less(
+    members: &[Member],
+    least: &Share,
+    bits: &mut u64,
+    share: impl Fn(&Member) -> Share,
+) -> bool {
+    members.iter().map(share).fold(false, |any, share| {
+        *bits |= share.overhead;
+        any | share.is_narrowly_less(least)
+    })
+}
+
+/// Looks for something smaller than `least` among `members`.
+fn lessen<C: Counts>(
+    least: &mut Share,
+    members: &[Member],
+    counts: &C,
+    share: impl Fn(&Member) -> Share,
+) {
+    for member in members {
+        let share = share(member);
+        if share.is_narrowly_less(least) && member.is_available(counts) {
+            *least = share;
+        }
+    }
+}
+
+/// Members compared together.
+const SEVERAL: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use super::super::roster::tests::servers;
+    use super::super::tests::Census;
+    use super::super::{Load, roster::Member};
     use super::*;
+    use alloc::vec::Vec;
 
     fn share(overhead: u64, weight: u32) -> Share {
         let id = RealServerId(0);
@@ -71,11 +148,59 @@ mod tests {
         assert_eq!(share(514, 2).compare(&share(257, 1)), Ordering::Equal);
         assert_eq!(share(3, 10).compare(&share(1, 3)), Ordering::Less);
         assert_eq!(share(0, 1).compare(&share(0, 9)), Ordering::Equal);
+        let wide = 1 << 32;
+        assert!(!share(wide, 2).is_less(&share(wide / 2, 1)));
+        assert!(share(wide - 1, 2).is_less(&share(wide / 2, 1)));
+        assert!(
+            share(wide, 1).is_less(&share(3, 0)),
+            "no weight is no share"
+        );
         let most = share(u64::from(u32::MAX) * 258, i32::MAX as u32);
         assert_eq!(most.compare(&most), Ordering::Equal);
         assert_eq!(
             most.compare(&share(most.overhead, most.weight - 1)),
             Ordering::Less
         );
+    }
+
+    /// The least of so many members as a walk finds it, with every load alike
+    /// but those given.
+    fn found(loads: &[(u32, u32)], members: &[Member]) -> Option<u32> {
+        let mut counts = Census::default();
+        for (number, active) in loads {
+            let load = Load {
+                active: *active,
+                inactive: 3,
+            };
+            counts.loads.insert(*number, load);
+        }
+        let share = |member: &Member| Share::of(member, counts.load(member.id).overhead());
+        let least = least(members, &counts, share).map(|least| least.id.0);
+        let available = members.iter().filter(|member| member.weight > 0);
+        let naive = available.map(share).min_by(Share::compare);
+        assert_eq!(least, naive.map(|naive| naive.id.0));
+        least
+    }
+
+    #[test]
+    fn the_least_is_what_a_plain_walk_finds() {
+        let mut random = 5u32;
+        let mut next = |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 16) % below
+        };
+        for most in [3, 1_000, u32::MAX] {
+            for count in 0..40 {
+                let numbers: Vec<_> = (0..count).map(|number| (number, next(4))).collect();
+                let loads: Vec<_> = (0..count)
+                    .map(|number| (number, next(3) * (most / 3)))
+                    .collect();
+                found(&loads, &servers(&numbers));
+            }
+        }
+        let members = servers(&[(1, 1), (2, 1), (3, 0)]);
+        let most = u32::MAX;
+        assert_eq!(found(&[(1, most), (2, most), (3, 0)], &members), Some(1));
+        assert_eq!(found(&[(1, most), (2, most - 1)], &members), Some(2));
     }
 }

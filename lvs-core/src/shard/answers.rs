@@ -13,6 +13,8 @@ use crate::verdict::{DropReason, Verdict};
 
 impl Step<'_, '_> {
     /// Drops a packet, telling its sender where that is owed and possible.
+    #[cold]
+    #[inline(never)]
     pub(super) fn stop(
         &mut self,
         buf: &mut PacketBuf<'_>,

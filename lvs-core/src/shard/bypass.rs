@@ -6,8 +6,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::decide::Step;
-use crate::config::{ForwardingMethod, Setting};
-use crate::forward::{self, Outer, Stopped, ToRealServer};
+use crate::config::Setting;
+use crate::forward::{self, Forwarding, Stopped, ToRealServer};
 use crate::network::Resolution;
 use crate::packet::{FlowKey, Packet, PacketBuf};
 use crate::snapshot::PlannedService;
@@ -26,6 +26,8 @@ impl Step<'_, '_> {
     }
 
     /// Sends a packet on to where it was sent.
+    #[cold]
+    #[inline(never)]
     pub(super) fn bypass(
         &self,
         buf: &mut PacketBuf<'_>,
@@ -43,14 +45,9 @@ impl Step<'_, '_> {
         let to = ToRealServer {
             address: &address,
             port: 0,
-            forwarding: ForwardingMethod::DirectRoute,
+            forwarding: Forwarding::DirectRoute,
             hop: &hop,
             mtu: hop.mtu,
-            outer: Outer {
-                seed: &self.snapshot.seed,
-                id: 0,
-                discovers_mtu: true,
-            },
         };
         forward::request(buf, packet, &to, network)
     }

@@ -15,7 +15,7 @@ use crate::forward::{self, Answer, Stopped};
 use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
-use crate::snapshot::{ShardId, Snapshot};
+use crate::snapshot::{PlannedRealServer, ShardId, Snapshot};
 use crate::stats::Stats;
 use crate::steer::{self, Owner};
 use crate::time::Instant;
@@ -87,10 +87,7 @@ impl Step<'_, '_> {
                     return self.without_real_server(buf, packet, at, method);
                 };
                 self.observe(at, id, packet, direction);
-                match self.to_real_server(id, planned, port, method)? {
-                    Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
-                    None => to_host(buf, packet, method, (planned.address, port)),
-                }
+                self.send_on(buf, packet, (id, planned), port, method)
             }
             Direction::Reply => {
                 let service = entry.flow().destination();
@@ -105,6 +102,8 @@ impl Step<'_, '_> {
 
     /// A client's packet of a connection that has no real server: one that
     /// bypasses them, or whose real server has been removed.
+    #[cold]
+    #[inline(never)]
     fn without_real_server(
         &mut self,
         buf: &mut PacketBuf<'_>,
@@ -125,6 +124,7 @@ impl Step<'_, '_> {
     }
 
     /// A packet of no connection of this shard.
+    #[inline(never)]
     fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
         let Some(service) = snapshot.service_asked(buf.ingress(), packet) else {
@@ -177,13 +177,28 @@ impl Step<'_, '_> {
             return self.bypass(buf, packet);
         }
         let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
+        self.send_on(buf, packet, (id, planned), port, method)
+    }
+
+    /// Sends a client's packet to its real server.
+    #[inline(always)]
+    fn send_on(
+        &self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        (id, planned): (RealServerId, &PlannedRealServer),
+        port: u16,
+        method: Method,
+    ) -> Result<Verdict, Stopped> {
         match self.to_real_server(id, planned, port, method)? {
-            Some(to) => forward::request(buf, packet, &to, &snapshot.network),
+            Some(to) => forward::request(buf, packet, &to, &self.snapshot.network),
             None => to_host(buf, packet, method, (planned.address, port)),
         }
     }
 
     /// A packet to no service: perhaps a reply that passes the director.
+    #[cold]
+    #[inline(never)]
     pub(super) fn outside_services(
         &mut self,
         buf: &mut PacketBuf<'_>,

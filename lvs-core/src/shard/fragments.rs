@@ -19,6 +19,8 @@ impl Step<'_, '_> {
     ///
     /// One whose first fragment was not seen is the host's: should it be a
     /// service's after all, the host waits for the first in vain and forgets it.
+    #[cold]
+    #[inline(never)]
     pub(super) fn fragment(&mut self, buf: &PacketBuf<'_>, packet: &Packet) -> Verdict {
         let Some(fragment) = Fragment::read(buf, packet) else {
             return Verdict::Host;

@@ -15,6 +15,8 @@ use crate::verdict::{DropReason, Verdict};
 
 impl Step<'_, '_> {
     /// An ICMP error: whose packet is it about?
+    #[cold]
+    #[inline(never)]
     pub(super) fn icmp_error(
         &mut self,
         buf: &mut PacketBuf<'_>,

@@ -159,8 +159,9 @@ impl<'m> Shard<'m> {
     /// of them waits for it.
     fn look_ahead(&mut self, packets: &mut [PacketBuf<'_>]) {
         let ahead = &mut self.ahead[..packets.len()];
+        let network = &*self.snapshot.network;
         for (ahead, buf) in ahead.iter_mut().zip(packets) {
-            let interface = self.snapshot.network.interface(buf.ingress());
+            let interface = network.interface(buf.ingress());
             ahead.read = ahead
                 .packet
                 .read(buf, interface.map(|interface| &interface.mac));
@@ -203,9 +204,9 @@ impl<'m> Shard<'m> {
     /// server is gone (`expire_nodest_conn`), end here too, each in as many steps
     /// again, and are not among them.
     pub fn expire(&mut self, now: Instant, budget: u32) -> usize {
-        let (loads, id, mut closed) = (&self.snapshot.loads, self.id, 0);
+        let (loads, mut closed) = (&self.snapshot.loads, 0);
         let ended = self.table.expire(now.tick(), budget, |entry| {
-            closed += u64::from(uncount(loads, id, entry));
+            closed += u64::from(uncount(loads, entry));
         });
         self.stats.closed += closed;
         self.defend(now, budget);

@@ -7,10 +7,10 @@ use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Direction, Entry, Method, OUTPUT_
 use crate::conn::{State, sctp, secure_tcp};
 use crate::loads::Loads;
 use crate::packet::{Kind, Packet};
-use crate::snapshot::ShardId;
 
 impl Step<'_, '_> {
     /// Moves a connection's state and deadline by a packet, and counts it.
+    #[inline(always)]
     pub(super) fn observe(
         &mut self,
         at: u32,
@@ -19,7 +19,7 @@ impl Step<'_, '_> {
         direction: Direction,
     ) {
         self.stats.count_packet(id, direction, packet.length);
-        let (snapshot, defence) = (self.snapshot, &*self.defence);
+        let lifetimes = &self.snapshot.lifetimes;
         let Some(mut entry) = self.table.entry_mut(at) else {
             return;
         };
@@ -27,51 +27,76 @@ impl Step<'_, '_> {
             Direction::Request => entry.count_packet(),
             Direction::Reply => entry.set(OUTPUT_SEEN, true),
         }
-        let lifetimes = &snapshot.lifetimes;
-        let (lifetime, moved) = match packet.kind {
-            Kind::Tcp { flags } => {
-                let state = entry.entry().tcp_state();
-                // An established connection is trusted.
-                let distrusts = state != TcpState::Established && defence.distrusts(snapshot, id);
-                let (event, view) = (Event::of(flags), view(entry.entry(), direction));
-                let next = if distrusts {
-                    secure_tcp::next(state, event, view)
-                } else {
-                    tcp::next(state, event, view)
-                };
-                let moved = (next != state).then_some((next.bits(), next.is_active()));
-                (lifetimes.tcp(next), moved)
-            }
-            Kind::Sctp { chunk } => {
-                let (state, view) = (entry.entry().sctp_state(), view(entry.entry(), direction));
-                let next = chunk.map_or(state, |chunk| {
-                    sctp::next(state, sctp::Event::of(chunk), view)
-                });
-                let moved = (next != state).then_some((next.bits(), next.is_active()));
-                (lifetimes.sctp(next), moved)
-            }
-            _ => (lifetimes.udp(), None),
-        };
-        if let Some((bits, is_active)) = moved {
-            entry.set_state_bits(bits);
-            if entry.entry().has(ACTIVE) != is_active {
-                entry.set(ACTIVE, is_active);
-                let step = if is_active { 1 } else { -1 };
-                snapshot.loads.add(self.id.index(), id, step, -step);
-            }
-        }
         let entry = entry.entry();
-        if entry.has(CONTROLLED) && !entry.has(ASSURED) && is_established(entry, direction) {
-            self.table.assure(at);
+        let is_unsure = entry.has(CONTROLLED) && !entry.has(ASSURED);
+        let lifetime = match packet.kind {
+            Kind::Tcp { flags } if tcp::stays(entry.tcp_state(), flags) => {
+                lifetimes.tcp(entry.tcp_state())
+            }
+            Kind::Tcp { .. } | Kind::Sctp { .. } => self.move_state(at, id, packet.kind, direction),
+            _ => lifetimes.udp(),
+        };
+        if is_unsure {
+            self.assure(at, direction);
         }
         let now = self.now.tick();
         self.table.extend(at, now.after(lifetime), now);
     }
 
+    /// Moves a connection's state by a packet; how long it is kept in it, in ticks.
+    #[inline(never)]
+    fn move_state(&mut self, at: u32, id: RealServerId, kind: Kind, direction: Direction) -> u32 {
+        let (snapshot, defence) = (self.snapshot, &*self.defence);
+        let lifetimes = &snapshot.lifetimes;
+        let Some(mut entry) = self.table.entry_mut(at) else {
+            return 0;
+        };
+        let view = view(entry.entry(), direction);
+        let (next, is_active, lifetime) = match kind {
+            Kind::Tcp { flags } => {
+                let (state, event) = (entry.entry().tcp_state(), Event::of(flags));
+                // An established connection is trusted.
+                let distrusts = state != TcpState::Established && defence.distrusts(snapshot, id);
+                let next = if distrusts {
+                    secure_tcp::next(state, event, view)
+                } else {
+                    tcp::next(state, event, view)
+                };
+                (next.bits(), next.is_active(), lifetimes.tcp(next))
+            }
+            Kind::Sctp { chunk } => {
+                let state = entry.entry().sctp_state();
+                let next = chunk.map_or(state, |chunk| {
+                    sctp::next(state, sctp::Event::of(chunk), view)
+                });
+                (next.bits(), next.is_active(), lifetimes.sctp(next))
+            }
+            _ => return lifetimes.udp(),
+        };
+        if next != entry.entry().state_bits() {
+            entry.set_state_bits(next);
+            if entry.entry().has(ACTIVE) != is_active {
+                entry.set(ACTIVE, is_active);
+                let step = if is_active { 1 } else { -1 };
+                snapshot.loads.add(id, step, -step);
+            }
+        }
+        lifetime
+    }
+
+    /// Tells a connection's template once both ends are known to take part.
+    #[cold]
+    fn assure(&mut self, at: u32, direction: Direction) {
+        let entry = self.table.entry(at);
+        if entry.is_some_and(|entry| is_established(entry, direction)) {
+            self.table.assure(at);
+        }
+    }
+
     /// Ends a connection before its time.
     pub(super) fn end(&mut self, at: u32) {
         if let Some(entry) = self.table.entry(at) {
-            let closed = uncount(&self.snapshot.loads, self.id, entry);
+            let closed = uncount(&self.snapshot.loads, entry);
             self.stats.closed += u64::from(closed);
         }
         self.table.remove(at);
@@ -89,13 +114,13 @@ fn view(entry: Entry<'_>, direction: Direction) -> View {
 
 /// Takes an entry that ends out of its real server's counts; whether it is a
 /// connection, and no template.
-pub(super) fn uncount(loads: &Loads, shard: ShardId, entry: Entry<'_>) -> bool {
-    let (shard, id) = (shard.index(), entry.real_server());
+pub(super) fn uncount(loads: &Loads, entry: Entry<'_>) -> bool {
+    let id = entry.real_server();
     if entry.has(TEMPLATE) {
-        loads.add_template(shard, id, -1);
+        loads.add_template(id, -1);
         return false;
     }
-    loads.ended(shard, id, entry.has(ACTIVE));
+    loads.ended(id, entry.has(ACTIVE));
     true
 }
 

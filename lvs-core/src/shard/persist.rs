@@ -58,7 +58,7 @@ impl Step<'_, '_> {
         };
         let lifetime = ticks(persistence.timeout);
         let at = self.table.insert_template(&new, lifetime, now)?;
-        self.snapshot.loads.add_template(self.id.index(), id, 1);
+        self.snapshot.loads.add_template(id, 1);
         Ok(Some((id, at)))
     }
 

@@ -103,7 +103,7 @@ impl Step<'_, '_> {
         let now = self.now.tick();
         let deadline = now.after(ticks(UNCONFIRMED));
         let at = self.table.insert(&new, deadline, now)?;
-        self.snapshot.loads.begun(self.id.index(), id);
+        self.snapshot.loads.begun(id);
         if let Some(template) = template {
             self.table.control(at, template);
         }

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::decide::Step;
 use crate::config::{ForwardingMethod, RealServerId, Setting, Tunnel};
 use crate::conn::Method;
-use crate::forward::{Answer, Outer, Stopped, ToRealServer};
+use crate::forward::{Answer, Forwarding, Outer, Stopped, ToRealServer};
 use crate::network::{Hop, Resolution};
 use crate::snapshot::PlannedRealServer;
 use crate::verdict::DropReason;
@@ -15,6 +15,7 @@ impl<'s> Step<'s, '_> {
     /// server.
     ///
     /// *Errors:* a real server without a route is told to the sender.
+    #[inline]
     pub(super) fn to_real_server(
         &self,
         id: RealServerId,
@@ -22,46 +23,40 @@ impl<'s> Step<'s, '_> {
         port: u16,
         method: Method,
     ) -> Result<Option<ToRealServer<'s>>, Stopped> {
-        let hop = match &planned.way {
-            Resolution::Hop(hop) => hop,
-            Resolution::Unresolved => return Err(DropReason::NextHopUnresolved.into()),
-            Resolution::Local => return Ok(None),
-            Resolution::Unreachable => {
-                return Err(Stopped::Answered(
-                    Answer::HostUnreachable,
-                    DropReason::Unreachable,
-                ));
+        let Resolution::Hop(hop) = &planned.way else {
+            return without_hop(planned.way);
+        };
+        let (forwarding, mtu) = match method {
+            Method::Masquerade => (Forwarding::Masquerade, hop.mtu),
+            Method::DirectRoute | Method::Bypass => (Forwarding::DirectRoute, hop.mtu),
+            Method::Tunnel => {
+                let mtu = self.snapshot.paths.limit(id, hop.mtu, self.now.tick());
+                (Forwarding::Tunnel(self.outer(planned)), mtu)
             }
         };
-        // A tunnel is what its real server is configured for now.
-        let forwarding = match (method, planned.forwarding) {
-            (Method::Masquerade, _) => ForwardingMethod::Masquerade,
-            (Method::Tunnel, tunnel @ ForwardingMethod::Tunnel(_)) => tunnel,
-            (Method::Tunnel, _) => ForwardingMethod::Tunnel(Tunnel::Ipip),
-            (Method::DirectRoute | Method::Bypass, _) => ForwardingMethod::DirectRoute,
-        };
-        let snapshot = self.snapshot;
-        let mut outer = Outer {
-            seed: &snapshot.seed,
-            id: 0,
-            discovers_mtu: true,
-        };
-        let mut mtu = hop.mtu;
-        if let ForwardingMethod::Tunnel(_) = forwarding {
-            outer.id = self.outer_id.get().wrapping_add(1);
-            self.outer_id.set(outer.id);
-            let settings = snapshot.settings_of(Some(planned));
-            outer.discovers_mtu = settings.is_on(Setting::PmtuDisc);
-            mtu = snapshot.paths.limit(id, mtu, self.now.tick());
-        }
         Ok(Some(ToRealServer {
             address: &planned.address,
             port,
             forwarding,
             hop,
             mtu,
-            outer,
         }))
+    }
+
+    /// What the next packet through a tunnel to a real server is put into.
+    fn outer(&self, planned: &PlannedRealServer) -> Outer<'s> {
+        let (snapshot, id) = (self.snapshot, self.outer_id.get().wrapping_add(1));
+        self.outer_id.set(id);
+        Outer {
+            // A tunnel is what its real server is configured for now.
+            tunnel: match planned.forwarding {
+                ForwardingMethod::Tunnel(tunnel) => tunnel,
+                _ => Tunnel::Ipip,
+            },
+            seed: &snapshot.seed,
+            id,
+            discovers_mtu: snapshot.settings_of(Some(planned)).is_on(Setting::PmtuDisc),
+        }
     }
 
     /// The way back to a connection's client, by the routes: replies are routed
@@ -73,12 +68,20 @@ impl<'s> Step<'s, '_> {
     /// refuses, as in the kernel (ip_forward.c and route.c, Linux 6.12), and
     /// where one leads by a NIC the director does not serve: the host would not
     /// take a reply from it that bears the VIP, which is an address of its own.
+    #[inline]
     pub(super) fn hop_to_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
         let generation = self.snapshot.generation;
         let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
-        if let Some(hop) = entry.client_hop(generation) {
-            return Ok(hop);
+        match entry.client_hop(generation) {
+            Some(hop) => Ok(hop),
+            None => self.resolve_client(at, client),
         }
+    }
+
+    /// Works out the way back to a connection's client, and notes it there.
+    #[inline(never)]
+    fn resolve_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
+        let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
         let planned = self.snapshot.real_server(entry.real_server());
         let settings = self.snapshot.settings_of(planned);
         let passes_as_it_came =
@@ -108,8 +111,22 @@ impl<'s> Step<'s, '_> {
             }
         };
         if let Some(mut entry) = self.table.entry_mut(at) {
-            entry.set_client_hop(&hop, generation);
+            entry.set_client_hop(&hop, self.snapshot.generation);
         }
         Ok(hop)
+    }
+}
+
+/// What becomes of a packet to a real server that no hop leads to.
+#[cold]
+fn without_hop<'s>(way: Resolution) -> Result<Option<ToRealServer<'s>>, Stopped> {
+    match way {
+        Resolution::Local => Ok(None),
+        Resolution::Hop(_) => Err(DropReason::Unreachable.into()),
+        Resolution::Unresolved => Err(DropReason::NextHopUnresolved.into()),
+        Resolution::Unreachable => Err(Stopped::Answered(
+            Answer::HostUnreachable,
+            DropReason::Unreachable,
+        )),
     }
 }

@@ -30,6 +30,7 @@ use outer::Inner;
 /// What the outer headers are made of beside the packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outer<'s> {
+    pub(crate) tunnel: Tunnel,
     /// Keys the source port of each flow.
     pub(crate) seed: &'s Seed,
     /// The identification of an outer packet that may be fragmented.
@@ -88,17 +89,18 @@ pub(super) fn quoted(buf: &PacketBuf<'_>, at: usize, protocol: u8) -> Option<Quo
 }
 
 /// Wraps a client's packet that may pass, and sends it.
+#[inline(never)]
 pub(super) fn request(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
-    tunnel: Tunnel,
+    outer: &Outer<'_>,
     to: &ToRealServer<'_>,
     network: &Network,
 ) -> Result<Verdict, Stopped> {
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
-    check_length(packet, tunnel, to)?;
-    Ok(wrap(buf, packet, tunnel, to, network)?)
+    check_length(packet, outer, to)?;
+    Ok(wrap(buf, packet, outer, to, network)?)
 }
 
 /// Whether the packet goes through a tunnel as it is.
@@ -106,9 +108,9 @@ pub(super) fn request(
 /// *Source:* RFC 2003 section 5, RFC 2473 section 7. The limits are the kernel's:
 /// a tunnel through which the least packets of its own family would not go
 /// takes none at all.
-fn check_length(packet: &Packet, tunnel: Tunnel, to: &ToRealServer<'_>) -> Result<(), Stopped> {
+fn check_length(packet: &Packet, outer: &Outer<'_>, to: &ToRealServer<'_>) -> Result<(), Stopped> {
     // No length field holds more, whatever a device takes.
-    let overhead = overhead(tunnel, *to.address);
+    let overhead = overhead(outer.tunnel, *to.address);
     let room = to.mtu.min(LONGEST).saturating_sub(overhead);
     let least = match to.address {
         IpAddr::V4(_) => ipv4::LEAST_MTU,
@@ -122,7 +124,7 @@ fn check_length(packet: &Packet, tunnel: Tunnel, to: &ToRealServer<'_>) -> Resul
     }
     let is_ipv4 = matches!(packet.flow.addresses, Addresses::V4 { .. });
     let is_error = packet.kind == Kind::IcmpError;
-    let may_be_cut = is_ipv4 && (!packet.dont_fragment || !to.outer.discovers_mtu || is_error);
+    let may_be_cut = is_ipv4 && (!packet.dont_fragment || !outer.discovers_mtu || is_error);
     if may_be_cut && packet.length <= LONGEST - overhead {
         return Err(DropReason::FragmentationNeeded.into());
     }
@@ -139,13 +141,13 @@ fn check_length(packet: &Packet, tunnel: Tunnel, to: &ToRealServer<'_>) -> Resul
 fn wrap(
     buf: &mut PacketBuf<'_>,
     packet: &Packet,
-    tunnel: Tunnel,
+    outer: &Outer<'_>,
     to: &ToRealServer<'_>,
     network: &Network,
 ) -> Result<Verdict, DropReason> {
     let ends = ends(to)?;
     let inner = Inner::read(buf, packet)?;
-    let sum = match tunnel {
+    let sum = match outer.tunnel {
         Tunnel::Gue {
             checksum: GueChecksum::Full | GueChecksum::Remote,
             ..
@@ -155,21 +157,21 @@ fn wrap(
         }
         _ => None,
     };
-    let overhead = overhead(tunnel, *to.address) as usize;
+    let overhead = overhead(outer.tunnel, *to.address) as usize;
     // The outer headers take the place before the inner one; what lay there,
     // the old Ethernet header, is written anew.
     buf.grow_front(overhead)?;
     let at = packet.l3() + ip_header(*to.address);
-    let protocol = match tunnel {
+    let protocol = match outer.tunnel {
         Tunnel::Ipip => ipip::protocol(&packet.flow.addresses),
         Tunnel::Gue { port, .. } => {
-            let ports = (gue::source_port(&packet.flow, to.outer.seed), port);
+            let ports = (gue::source_port(&packet.flow, outer.seed), port);
             gue::write(buf, at, packet, ports, sum.map(|sum| (&ends, sum)))?
         }
         Tunnel::Gre { .. } => gre::write(buf, at, &packet.flow.addresses, sum)?,
     };
     let length = packet.length as usize + overhead;
-    let ether_type = inner.write_outer(buf, packet.l3(), &ends, (protocol, length), &to.outer)?;
+    let ether_type = inner.write_outer(buf, packet.l3(), &ends, (protocol, length), outer)?;
     address(buf, packet.l3(), to.hop, ether_type, network)
 }
 
