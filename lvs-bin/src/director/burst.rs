@@ -138,7 +138,10 @@ impl Burst {
         }
         shard.process(now, &mut bufs, &mut verdicts);
         for ((packet, buf), verdict) in self.packets.iter_mut().zip(&mut bufs).zip(verdicts) {
-            packet.verdict = verdict;
+            packet.verdict = match verdict {
+                Verdict::Fragment => shard.hold(now, packet.ingress, false, &[buf.bytes()]),
+                verdict => verdict,
+            };
             packet.keeps_tail = buf.keeps_tail();
             packet.host_keeps = self.shared && verdict == Verdict::Host && !shard.claims(buf);
         }
@@ -164,7 +167,7 @@ impl Burst {
                 Verdict::Handoff(shard) => {
                     hand_off(frames, umem, exchange, shard, packet.ingress, counters)
                 }
-                Verdict::Transmit(_) | Verdict::Drop(_) => {}
+                _ => {}
             }
         }
         let mut frames = self.frames.drain(..);
@@ -172,7 +175,7 @@ impl Burst {
             let frames = frames.by_ref().take(packet.frames);
             match packet.verdict {
                 Verdict::Transmit(port) => sink.put(frames, packet, umem, port, counters),
-                Verdict::Host | Verdict::Handoff(_) | Verdict::Drop(_) => {
+                _ => {
                     frames.for_each(|frame| umem.release(frame));
                 }
             }

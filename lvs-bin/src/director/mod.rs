@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lvs_core::{Config, Limits, Stats};
+use lvs_core::{Config, FragmentLimits, Limits, Stats};
 use lvs_io::netlink::Mirror;
 use lvs_io::{Capabilities, Nic, Punt, Queues};
 
@@ -124,6 +124,7 @@ impl Director {
             shards,
             services: options.services,
             real_servers: options.real_servers,
+            fragments: FragmentLimits::LINUX,
             seed: options
                 .seed
                 .unwrap_or_else(|| RandomState::new().build_hasher().finish()),

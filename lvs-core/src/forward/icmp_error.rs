@@ -19,7 +19,7 @@
 use core::net::IpAddr;
 
 use super::masquerade::set_address;
-use super::{Stopped, ToRealServer, pass, record_way_back, request, send, take_ttl};
+use super::{Stopped, ToRealServer, in_pieces, pass, record_way_back, request, send, take_ttl};
 use crate::config::ForwardingMethod;
 use crate::network::{Hop, Network};
 use crate::packet::checksum::pseudo_header;
@@ -45,7 +45,8 @@ pub(crate) fn about_reply(
     set_address(buf, packet.l3(), End::Destination, *to.address)?;
     rewrite_quote(buf, quote, End::Source, (*to.address, to.port))?;
     write_checksum(buf, packet)?;
-    Ok(send(buf, packet, to.hop, network)?)
+    let verdict = send(buf, packet, to.hop, network)?;
+    Ok(in_pieces(verdict, packet.length, to.mtu))
 }
 
 /// Forwards an error about what the client sent, which may pass, to the client,
@@ -63,7 +64,8 @@ pub(crate) fn about_request(
     set_address(buf, packet.l3(), End::Source, service.0)?;
     rewrite_quote(buf, quote, End::Destination, service)?;
     write_checksum(buf, packet)?;
-    send(buf, packet, hop, network)
+    let verdict = send(buf, packet, hop, network)?;
+    Ok(in_pieces(verdict, packet.length, hop.mtu))
 }
 
 /// Puts an address and port into the quoted packet.

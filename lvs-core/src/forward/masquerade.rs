@@ -9,7 +9,7 @@
 
 use core::net::IpAddr;
 
-use super::{ToRealServer, record_way_back, send, take_ttl};
+use super::{ToRealServer, in_pieces, record_way_back, send, take_ttl};
 use crate::network::{Hop, Network};
 use crate::packet::checksum::Change;
 use crate::packet::transport::{self, End};
@@ -39,7 +39,8 @@ pub(crate) fn reply(
     take_ttl(buf, packet)?;
     let change = set_address(buf, packet.l3(), End::Source, from.0)?;
     transport::rewrite_port(buf, packet, End::Source, from.1, change)?;
-    send(buf, packet, hop, network)
+    let verdict = send(buf, packet, hop, network)?;
+    Ok(in_pieces(verdict, packet.length, hop.mtu))
 }
 
 /// Rewrites one address of the IP header at `l3`, its own checksum included,

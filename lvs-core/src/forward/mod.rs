@@ -74,7 +74,18 @@ pub(crate) fn request(
             direct_route::request(buf, packet)?;
         }
     }
-    Ok(send(buf, packet, to.hop, network)?)
+    let verdict = send(buf, packet, to.hop, network)?;
+    Ok(in_pieces(verdict, packet.length, to.mtu))
+}
+
+/// The same verdict, or that the packet, of so many bytes, must be cut for the
+/// MTU ahead. That it may be was found before.
+const fn in_pieces(verdict: Verdict, length: u32, mtu: u32) -> Verdict {
+    match verdict {
+        // What is longer than the MTU says that the MTU fits a length field.
+        Verdict::Transmit(port) if length > mtu => Verdict::Cut(port, mtu as u16),
+        verdict => verdict,
+    }
 }
 
 /// What a router does first with a packet to a real server: TTL and MTU.
@@ -85,8 +96,9 @@ pub(crate) fn request(
 fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32) -> Result<(), Stopped> {
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
-    // No length field holds more, whatever a device takes.
-    check_length(packet, mtu.min(LONGEST))
+    // IPVS lets an ICMP error pass whatever it says of being fragmented.
+    let is_error = packet.kind == Kind::IcmpError;
+    check_length(packet, mtu, is_error || !packet.dont_fragment)
 }
 
 /// What a router does first with a packet from a real server: the same, but
@@ -95,7 +107,7 @@ fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32) -> Result<(), Stoppe
 /// that stop here.
 pub(crate) fn may_pass(packet: &Packet, hop: &Hop) -> Result<(), Stopped> {
     check_ttl(packet)?;
-    check_length(packet, hop.mtu)
+    check_length(packet, hop.mtu, !packet.dont_fragment)
 }
 
 fn check_ttl(packet: &Packet) -> Result<(), Stopped> {
@@ -117,17 +129,24 @@ pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), D
     Ok(())
 }
 
-fn check_length(packet: &Packet, room: u32) -> Result<(), Stopped> {
+/// Whether the packet goes on, be it in pieces if it `may_be_cut`, as no IPv6
+/// packet may.
+fn check_length(packet: &Packet, room: u32, may_be_cut: bool) -> Result<(), Stopped> {
     if packet.length <= room {
         return Ok(());
     }
-    if !packet.dont_fragment {
-        return Err(DropReason::FragmentationNeeded.into());
-    }
-    let least = match packet.flow.addresses {
-        Addresses::V4 { .. } => ipv4::LEAST_MTU,
-        Addresses::V6 { .. } => ipv6::LEAST_MTU,
+    too_long(packet, room, may_be_cut)
+}
+
+#[cold]
+fn too_long(packet: &Packet, room: u32, may_be_cut: bool) -> Result<(), Stopped> {
+    let (least, is_ipv4) = match packet.flow.addresses {
+        Addresses::V4 { .. } => (ipv4::LEAST_MTU, true),
+        Addresses::V6 { .. } => (ipv6::LEAST_MTU, false),
     };
+    if room >= least && is_ipv4 && may_be_cut {
+        return Ok(());
+    }
     if packet.kind == Kind::IcmpError || room < least {
         return Err(DropReason::TooBig.into());
     }

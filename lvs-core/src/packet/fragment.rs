@@ -78,7 +78,19 @@ impl Fragment {
     }
 }
 
+/// An IPv6 fragment header; `offset` in bytes.
+pub(crate) fn header(
+    follows: u8,
+    offset: usize,
+    more: bool,
+    identification: u32,
+) -> [u8; FRAGMENT_HEADER] {
+    let [high, low] = (offset as u16 & !7 | u16::from(more)).to_be_bytes();
+    let [a, b, c, d] = identification.to_be_bytes();
+    [follows, 0, high, low, a, b, c, d]
+}
+
 /// Bytes of an IPv6 fragment header.
-const FRAGMENT_HEADER: usize = 8;
+pub(crate) const FRAGMENT_HEADER: usize = 8;
 /// Bytes of both ports, which TCP and UDP begin with.
 const PORTS: usize = 4;

@@ -130,8 +130,8 @@ fn update_checksum(header: &mut [u8; HEADER], change: Change) {
 }
 
 const DONT_FRAGMENT: u16 = 0x4000;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET: u16 = 0x1fff;
+pub(crate) const MORE_FRAGMENTS: u16 = 0x2000;
+pub(crate) const OFFSET: u16 = 0x1fff;
 
 #[cfg(test)]
 mod tests {

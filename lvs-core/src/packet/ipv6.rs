@@ -71,7 +71,7 @@ impl Ipv6 {
     /// Steps over extension headers (RFC 8200 section 4).
     fn walk(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
         for _ in 0..MOST_EXTENSIONS {
-            if !matches!(self.protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION) {
+            if !is_extension(self.protocol) {
                 return Ok(());
             }
             let at = bytes
@@ -115,6 +115,11 @@ impl Ipv6 {
     }
 }
 
+/// Whether this is the number of an extension header that is stepped over.
+pub(crate) const fn is_extension(protocol: u8) -> bool {
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
+}
+
 /// Takes one from the hop limit.
 pub(crate) fn decrement_hop_limit(header: &mut [u8; HEADER]) {
     header[7] = header[7].saturating_sub(1);
@@ -147,7 +152,8 @@ const OFFSET: u16 = 0xfff8;
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
+/// The number of a fragment header.
+pub(crate) const FRAGMENT: u8 = 44;
 const DESTINATION: u8 = 60;
 
 #[cfg(test)]

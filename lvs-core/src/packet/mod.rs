@@ -13,12 +13,15 @@ pub(crate) mod icmp;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
 mod options;
+mod pieces;
 pub(crate) mod sctp;
 pub(crate) mod transport;
 
 pub use buffer::{ChecksumState, PacketBuf, Tail};
 pub use ethernet::Mac;
 pub use flow::{Addresses, FlowKey, Seed};
+pub use pieces::Pieces;
+pub(crate) use pieces::Shape;
 
 use core::net::{IpAddr, Ipv4Addr};
 

@@ -56,7 +56,7 @@ impl Step<'_, '_> {
                 }
             }
             Kind::IcmpError => self.icmp_error(buf, packet),
-            Kind::Fragment => Ok(self.fragment(buf, packet)),
+            Kind::Fragment => Ok(self.fragment(packet)),
         };
         outcome.unwrap_or_else(|stopped| self.stop(buf, packet, stopped))
     }

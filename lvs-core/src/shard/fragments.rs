@@ -15,31 +15,12 @@ use crate::time::{Instant, Tick, ticks};
 use crate::verdict::{DropReason, Verdict};
 
 impl Step<'_, '_> {
-    /// A fragment: not forwarded, and not the host's if it is a service's.
-    ///
-    /// One whose first fragment was not seen is the host's: should it be a
-    /// service's after all, the host waits for the first in vain and forgets it.
-    pub(super) fn fragment(&mut self, buf: &PacketBuf<'_>, packet: &Packet) -> Verdict {
-        let Some(fragment) = Fragment::read(buf, packet) else {
-            return Verdict::Host;
-        };
-        let whose = match fragment.flow {
-            Some(flow) => {
-                let classifier = self.snapshot.config.classifier();
-                let mark = classifier.mark_first_fragment(buf.ingress(), packet, flow);
-                let whose = if asks_for(self.snapshot, &flow, mark) {
-                    Whose::Services
-                } else {
-                    Whose::Hosts
-                };
-                self.fragments.remember(self.now, fragment.datagram, whose);
-                whose
-            }
-            None => self.fragments.recall(self.now, &fragment.datagram),
-        };
-        match whose {
-            Whose::Services => Verdict::Drop(DropReason::Fragment),
-            Whose::Hosts => Verdict::Host,
+    /// A fragment: to be held if it may be a service's.
+    pub(super) fn fragment(&self, packet: &Packet) -> Verdict {
+        if self.snapshot.may_be_of_a_service(&packet.flow) {
+            Verdict::Fragment
+        } else {
+            Verdict::Host
         }
     }
 }

@@ -7,6 +7,7 @@ mod decide;
 mod defence;
 mod fragments;
 mod gone;
+mod hold;
 mod icmp_error;
 mod observe;
 mod persist;
@@ -32,6 +33,7 @@ use answers::AnswerBudget;
 use decide::Step;
 use defence::Defence;
 use fragments::Fragments;
+pub use hold::Released;
 use observe::uncount;
 
 /// One core's share of a director.
@@ -55,6 +57,8 @@ pub struct Shard<'m> {
     stats: Stats,
     answers: AnswerBudget,
     outer_id: Cell<u16>,
+    /// How many packets were cut into IPv6 fragments.
+    cuts: u32,
     fragments: Fragments,
     defence: Defence,
     /// The entry to go on with in a sweep for connections of removed real servers.
@@ -109,6 +113,7 @@ impl<'m> Shard<'m> {
             answers: AnswerBudget::default(),
             // Shards begin apart, as they share the paths their tunnels take.
             outer_id: Cell::new(u16::from(id.0) << 8),
+            cuts: 0,
             fragments: Fragments::new(Seed::new(seed)),
             defence: Defence::new(limits.seed ^ u64::from(id.0)),
             sweep: None,

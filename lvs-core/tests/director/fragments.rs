@@ -1,7 +1,7 @@
 //! Fragments: those of a service's packets are dropped, the host's are the
 //! host's, whichever comes with its ports known or not.
 
-use lvs_core::{DropReason, Protocol, RealServer};
+use lvs_core::{Protocol, RealServer};
 
 use crate::common::frame::Frame;
 use crate::common::packet::{Packet, tcp, udp};
@@ -35,9 +35,9 @@ fn by_family(w: Family) -> Vec<Scenario> {
     let from_eleven = |packet: &Packet| from_server(11, packet);
     let dropped = |name: &str, frames: [Frame; 3]| {
         let begun = served(w, name);
-        let all = frames.into_iter().fold(begun, |scenario, frame| {
-            scenario.takes(frame).drops_it(DropReason::Fragment)
-        });
+        let all = frames
+            .into_iter()
+            .fold(begun, |scenario, frame| scenario.takes(frame).holds());
         all.remembers(0)
     };
     let host = |name: &str, frames: [Frame; 3]| {
@@ -68,29 +68,29 @@ fn by_family(w: Family) -> Vec<Scenario> {
             .takes(last.clone())
             .host()
             .takes(from_client(&request.clone().id(8).fragment(0, true)))
-            .drops_it(DropReason::Fragment)
+            .holds()
             .takes(last.clone())
             .host(),
         served(w, "a first fragment is remembered for thirty seconds")
             .takes(first.clone())
-            .drops_it(DropReason::Fragment)
+            .holds()
             .seconds(29)
             .takes(last.clone())
-            .drops_it(DropReason::Fragment)
+            .holds()
             .seconds(2)
             .takes(last.clone())
             .host(),
         served(w, "a datagram's number may be used again")
             .takes(first.clone())
-            .drops_it(DropReason::Fragment)
+            .holds()
             .takes(host_first)
             .host()
             .takes(host_last)
             .host()
             .takes(first)
-            .drops_it(DropReason::Fragment)
+            .holds()
             .takes(last)
-            .drops_it(DropReason::Fragment),
+            .holds(),
         served(w, "a first fragment without all of its ports is the host's")
             .takes(
                 from_client(&request.fragment(0, true)).spoilt(move |bytes| {

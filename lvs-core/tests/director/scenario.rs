@@ -34,6 +34,8 @@ enum Step {
     Becomes(Vec<Service>),
     Rewires(Wiring),
     Remembers(usize),
+    /// What leaves a shard in the stead of fragments, in order.
+    Releases(usize, Vec<(Verdict, Frame)>),
 }
 
 /// What must become of a frame.
@@ -43,6 +45,8 @@ enum Want {
     Host(Frame),
     Drops(DropReason),
     HandsTo(usize, Frame),
+    Holds,
+    Cuts(Frame, u16),
 }
 
 /// A scenario of this name, with no services yet.
@@ -138,6 +142,30 @@ impl Scenario {
     /// It is dropped.
     pub(crate) fn drops_it(self, reason: DropReason) -> Self {
         self.wants(|_| Want::Drops(reason))
+    }
+
+    /// It is a fragment, and held.
+    pub(crate) fn holds(self) -> Self {
+        self.wants(|_| Want::Holds)
+    }
+
+    /// It is sent on, so, but in pieces of up to `mtu` bytes.
+    pub(crate) fn cuts(self, frame: Frame, mtu: u16) -> Self {
+        self.wants(|_| Want::Cuts(frame, mtu))
+    }
+
+    /// These frames are sent in the stead of fragments held by shard 0, and no
+    /// others.
+    pub(crate) fn releases(self, frames: impl IntoIterator<Item = Frame>) -> Self {
+        let sent = |frame: Frame| (Verdict::Transmit(frame.port), frame);
+        let frames = frames.into_iter().map(sent).collect();
+        self.then(Step::Releases(0, frames))
+    }
+
+    /// These are the host's, and no others are released.
+    pub(crate) fn releases_to_host(self, frames: impl IntoIterator<Item = Frame>) -> Self {
+        let frames = frames.into_iter().map(|frame| (Verdict::Host, frame));
+        self.then(Step::Releases(0, frames.collect()))
     }
 
     /// It is given to another shard, as it came, which then takes it. What
@@ -243,7 +271,7 @@ impl Scenario {
         for shard in &bed.shards {
             let stats = shard.stats();
             let counted = stats.transmitted + stats.host + stats.handed_off + stats.all_dropped();
-            if counted != stats.packets {
+            if counted + stats.held != stats.packets {
                 return Err(format!("{}: a packet with no verdict, or two", self.name));
             }
         }
@@ -257,6 +285,7 @@ fn play_step(bed: &mut Bed<'_>, step: &Step) -> Result<(), String> {
         Step::Waits(time) => bed.wait(*time),
         Step::Becomes(services) => bed.configure(services),
         Step::Rewires(wiring) => bed.rewire(wiring.network()),
+        Step::Releases(shard, wanted) => check_released(bed, *shard, wanted)?,
         Step::Remembers(wanted) => {
             let remembered: usize = bed.shards.iter().map(|s| s.connections()).sum();
             if remembered != *wanted {
@@ -273,6 +302,8 @@ fn play_frame(bed: &mut Bed<'_>, shard: usize, frame: &Frame, want: &Want) -> Re
         Want::Sends(out) => (Verdict::Transmit(out.port), Some(out.bytes())),
         Want::Host(out) => (Verdict::Host, Some(out.bytes())),
         Want::Drops(reason) => (Verdict::Drop(*reason), None),
+        Want::Holds => (Verdict::Held, None),
+        Want::Cuts(out, mtu) => (Verdict::Cut(out.port, *mtu), Some(out.bytes())),
         Want::HandsTo(shard, out) => {
             let id = lvs_core::ShardId(*shard as u8);
             (Verdict::Handoff(id), Some(out.bytes()))
@@ -299,6 +330,31 @@ fn play_frame(bed: &mut Bed<'_>, shard: usize, frame: &Frame, want: &Want) -> Re
         (Want::Sends(_), Ok(_), Err(wrong)) => Err(wrong),
         _ => Ok(()),
     }
+}
+
+fn check_released(
+    bed: &mut Bed<'_>,
+    shard: usize,
+    wanted: &[(Verdict, Frame)],
+) -> Result<(), String> {
+    let got = bed.released(shard);
+    let in_words = |verdict: &Verdict, bytes: &[u8]| format!("{verdict:?} of {}", told(bytes));
+    let same = got.len() == wanted.len()
+        && got.iter().zip(wanted).all(|(taken, (verdict, frame))| {
+            taken.verdict == *verdict && taken.bytes == frame.bytes()
+        });
+    if same {
+        return Ok(());
+    }
+    let got: Vec<_> = got
+        .iter()
+        .map(|taken| in_words(&taken.verdict, &taken.bytes))
+        .collect();
+    let wanted: Vec<_> = wanted
+        .iter()
+        .map(|(verdict, frame)| in_words(verdict, &frame.bytes()))
+        .collect();
+    Err(format!("released {got:#?}\n  wanted {wanted:#?}"))
 }
 
 /// A frame in words, or why it has none.

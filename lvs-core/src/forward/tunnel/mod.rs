@@ -18,7 +18,7 @@ mod outer;
 
 use core::net::IpAddr;
 
-use super::{Answer, LONGEST, Stopped, ToRealServer, address, check_ttl, take_ttl};
+use super::{Answer, LONGEST, Stopped, ToRealServer, address, check_ttl, in_pieces, take_ttl};
 use crate::config::{GueChecksum, Tunnel};
 use crate::network::Network;
 use crate::packet::checksum::{Sum, pseudo_header};
@@ -90,10 +90,12 @@ pub(super) fn request(
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
     check_length(packet, tunnel, to)?;
-    Ok(wrap(buf, packet, tunnel, to, network)?)
+    let verdict = wrap(buf, packet, tunnel, to, network)?;
+    let length = packet.length + overhead(tunnel, *to.address);
+    Ok(in_pieces(verdict, length, to.mtu))
 }
 
-/// Whether the packet goes through a tunnel as it is.
+/// Whether the packet goes through a tunnel, be it in pieces of the outer packet.
 ///
 /// *Source:* RFC 2003 section 5, RFC 2473 section 7. The limits are the kernel's:
 /// a tunnel through which the least packets of its own family would not go
@@ -116,7 +118,7 @@ fn check_length(packet: &Packet, tunnel: Tunnel, to: &ToRealServer<'_>) -> Resul
     let is_error = packet.kind == Kind::IcmpError;
     let may_be_cut = is_ipv4 && (!packet.dont_fragment || !to.outer.discovers_mtu || is_error);
     if may_be_cut && packet.length <= LONGEST - overhead {
-        return Err(DropReason::FragmentationNeeded.into());
+        return Ok(());
     }
     if may_be_cut || is_error {
         return Err(DropReason::TooBig.into());

@@ -10,7 +10,9 @@ pub(crate) mod rewrite;
 pub(crate) mod shard_ops;
 
 use lvs_core::config::GueChecksum;
-use lvs_core::{Config, ForwardingMethod, Limits, Line, Protocol, RealServer, Service, Tunnel};
+use lvs_core::{
+    Config, ForwardingMethod, FragmentLimits, Limits, Line, Protocol, RealServer, Service, Tunnel,
+};
 
 use crate::common::bed::{self, Bed};
 use crate::common::place::{FAMILIES, Family, Wiring};
@@ -20,6 +22,7 @@ const LIMITS: Limits = Limits {
     shards: 1,
     services: 6,
     real_servers: 16,
+    fragments: FragmentLimits::LINUX,
     seed: 77,
 };
 
