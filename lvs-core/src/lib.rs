@@ -24,6 +24,7 @@
 //! | `network` | interfaces, routes, neighbours |
 //! | `sched/` | who serves a new connection |
 //! | `conn/` | what is remembered of each, and for how long |
+//! | `datagram/` | fragments, until their datagram is whole |
 //! | `forward/` | the rewriting of each forwarding method |
 //! | `chance`, `time` | random numbers and moments, both handed in |
 //! | `loads`, `paths`, `memory` | what shards share: connection counts, learnt MTUs, free memory |
@@ -42,6 +43,7 @@ mod chance;
 mod classify;
 pub mod config;
 pub mod conn;
+mod datagram;
 mod end_table;
 mod ends;
 mod forward;

@@ -205,6 +205,12 @@ impl Stats {
         }
     }
 
+    /// Counts a datagram in so many fragments as dropped.
+    pub(crate) fn give_up(&mut self, reason: DropReason, fragments: u16) {
+        self.count(Verdict::Drop(reason));
+        self.given_up += u64::from(fragments);
+    }
+
     pub(crate) fn count_packet(&mut self, id: RealServerId, direction: Direction, bytes: u32) {
         if let Some(traffic) = self.real_servers.get_mut(id.index()) {
             match direction {

@@ -75,7 +75,8 @@ drop_reasons! {
     BadIcmpChecksum => "bad_icmp_checksum",
     /// A fragment that contradicts its own headers: no data, a length that is no
     /// multiple of eight though more follow, or data beyond the 65535 bytes a
-    /// packet may have.
+    /// packet may have; or a datagram some fragments of which say that congestion
+    /// cannot be marked, and others that it can (RFC 3168 section 5.3).
     BadFragment => "bad_fragment",
     /// A fragment that overlaps another of its datagram without being the same
     /// again, or disagrees with it on where the datagram ends; the datagram is
@@ -83,11 +84,15 @@ drop_reasons! {
     FragmentOverlap => "fragment_overlap",
     /// The rest of a datagram did not come in time.
     FragmentTimeout => "fragment_timeout",
-    /// A datagram that was given up for others as the memory for fragments was full.
+    /// A datagram that was given up for others as the memory for fragments was
+    /// full, or a fragment for which there was none.
     FragmentMemory => "fragment_memory",
-    /// A fragment of a source that has its full share of the memory for
-    /// fragments, or that is of too many pieces.
+    /// The same where it was its source that has no larger share of that memory.
     FragmentShare => "fragment_share",
+    /// A fragment that had come before.
+    FragmentDuplicate => "fragment_duplicate",
+    /// A fragment of a datagram in more of them than any link needs.
+    TooManyFragments => "too_many_fragments",
     /// No real server of the service takes new connections, and the client
     /// cannot be told (the packet was an error itself, or has no room for an answer).
     NoRealServer => "no_real_server",

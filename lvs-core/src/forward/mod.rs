@@ -144,7 +144,10 @@ fn too_long(packet: &Packet, room: u32, may_be_cut: bool) -> Result<(), Stopped>
         Addresses::V4 { .. } => (ipv4::LEAST_MTU, true),
         Addresses::V6 { .. } => (ipv6::LEAST_MTU, false),
     };
-    if room >= least && is_ipv4 && may_be_cut {
+    // An IPv6 datagram leaves in the pieces it came in (RFC 8200 section 5 has
+    // only its sender cut it).
+    let came_in_pieces = (1..=room).contains(&packet.longest_fragment);
+    if room >= least && (is_ipv4 && may_be_cut || !is_ipv4 && came_in_pieces) {
         return Ok(());
     }
     if packet.kind == Kind::IcmpError || room < least {

@@ -129,7 +129,7 @@ fn update_checksum(header: &mut [u8; HEADER], change: Change) {
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
 }
 
-const DONT_FRAGMENT: u16 = 0x4000;
+pub(crate) const DONT_FRAGMENT: u16 = 0x4000;
 pub(crate) const MORE_FRAGMENTS: u16 = 0x2000;
 pub(crate) const OFFSET: u16 = 0x1fff;
 

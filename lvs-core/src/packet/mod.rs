@@ -50,6 +50,9 @@ pub(crate) struct Packet {
     pub(crate) ttl: u8,
     /// Whether a router may not fragment it: DF in IPv4, always in IPv6.
     pub(crate) dont_fragment: bool,
+    /// Of a packet put together from fragments, the longest of them, bytes;
+    /// else 0. [`read`](Self::read) leaves it alone.
+    pub(crate) longest_fragment: u32,
 }
 
 /// What a packet is to a director.
@@ -91,6 +94,7 @@ impl Packet {
         vlan: None,
         ttl: 0,
         dont_fragment: false,
+        longest_fragment: 0,
     };
 
     /// Becomes the packet in `buf`: parses its frame, trims link padding, and

@@ -85,7 +85,7 @@ impl Pieces {
                     return None;
                 }
                 let family = Family::V6 {
-                    next_header: NEXT_HEADER,
+                    next_header: ipv6::NEXT_HEADER,
                     identification,
                 };
                 let length = u16::from_be_bytes([header[4], header[5]]);
@@ -234,9 +234,6 @@ fn gather(parts: &[&[u8]], mut at: usize, mut into: &mut [u8]) -> Option<()> {
     }
     into.is_empty().then_some(())
 }
-
-/// Where the fixed header has the number of what follows it.
-const NEXT_HEADER: usize = 6;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Fragments come in and are kept; what they make together goes out in pieces.
+//! Fragments come in, and are kept until their datagram is whole.
 //!
 //! ```text
 //!  process ──> Verdict::Fragment ──> hold ──> Held: a copy is kept
@@ -8,36 +8,30 @@
 //! ```
 
 use super::Shard;
-use crate::packet::{Packet, PacketBuf, Pieces};
+use super::claims::asks_for;
+use crate::datagram::Whose;
+use crate::packet::fragment::Fragment;
+use crate::packet::{FlowKey, Kind, Packet, PacketBuf, Tail};
 use crate::snapshot::Port;
+use crate::steer;
 use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
-
-/// A frame that leaves in the stead of fragments that were held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Released {
-    /// What to do with it: [`Verdict::Transmit`], [`Verdict::Host`] or
-    /// [`Verdict::Handoff`], and no other.
-    pub verdict: Verdict,
-    /// The port its fragment was received on.
-    pub ingress: Port,
-    /// Its length, bytes.
-    pub length: usize,
-}
 
 impl Shard<'_> {
     /// Decides what becomes of a packet with verdict [`Verdict::Fragment`], of
     /// which `parts` are all bytes, headers whole in the first.
     ///
-    /// `handed_over` says that another shard has handed it over: a fragment goes
-    /// to the shard of its datagram, and a datagram to that of its connection, in
-    /// the fragments it came in.
+    /// `handed_over` says that another shard has handed it over. A fragment goes
+    /// to the shard of its datagram, a hash of what its fragments have in common;
+    /// a datagram goes on to that of its connection, in the fragments it came in,
+    /// and is put together there again.
     ///
     /// Returns [`Verdict::Held`] (there is a copy: free it),
     /// [`Verdict::Host`], [`Verdict::Handoff`] or [`Verdict::Drop`], never
     /// another. The frame is not changed.
     ///
     /// *Cost:* a copy of the fragment. Never allocates, blocks or panics.
+    #[cold]
     pub fn hold(
         &mut self,
         now: Instant,
@@ -45,57 +39,91 @@ impl Shard<'_> {
         handed_over: bool,
         parts: &[&[u8]],
     ) -> Verdict {
-        let _ = handed_over;
-        let mut head = [0u8; 256];
-        let mut range = 0..head.len();
-        let first = parts.first().copied().unwrap_or(&[]);
-        let count = first.len().min(head.len());
-        head[..count].copy_from_slice(&first[..count]);
-        range.end = count;
-        let buf = PacketBuf::new(&mut head, &mut range, ingress);
-        let mut packet = Packet::NONE;
-        let _ = (now, buf, &mut packet);
-        let verdict = Verdict::Drop(DropReason::FragmentMemory);
+        let verdict = self.take_fragment(now, ingress, handed_over, parts);
+        let verdict = verdict.unwrap_or_else(Verdict::Drop);
         self.stats.count(verdict);
         verdict
     }
 
-    /// Whether [`release`](Self::release) may have a frame.
-    ///
-    /// *Cost:* a comparison.
-    #[must_use]
-    pub const fn is_release_due(&self) -> bool {
-        false
+    fn take_fragment(
+        &mut self,
+        now: Instant,
+        ingress: Port,
+        handed_over: bool,
+        parts: &[&[u8]],
+    ) -> Result<Verdict, DropReason> {
+        let mut head = [0u8; LONGEST_HEAD];
+        let mut packet = Packet::NONE;
+        let fragment = match read(ingress, parts, &mut head, &mut packet)? {
+            Ok(fragment) => fragment,
+            Err(verdict) => return Ok(verdict),
+        };
+        let key = &fragment.datagram;
+        if !self.snapshot.may_be_of_a_service(&packet.flow) {
+            return Ok(Verdict::Host);
+        }
+        if !handed_over {
+            let hash = key.hash(self.snapshot.seed);
+            let owner = steer::shard_by(hash, self.snapshot.shards);
+            if owner != self.id {
+                return Ok(Verdict::Handoff(owner));
+            }
+        }
+        let mut whose = self.datagrams.whose(now, key);
+        if let Some(flow) = fragment.flow {
+            let told = self.whose(ingress, &packet, &flow);
+            self.datagrams.tell(now, key, told, &mut self.stats);
+            whose = Some(told);
+        }
+        if whose == Some(Whose::Hosts) {
+            return Ok(Verdict::Host);
+        }
+        let frame = (ingress, parts);
+        self.datagrams
+            .hold(now, &fragment, frame, &mut self.stats)?;
+        Ok(Verdict::Held)
     }
 
-    /// Writes the next frame that leaves in the stead of held fragments to the
-    /// start of `into`, and says what to do with it; `None` when there is none.
-    ///
-    /// To be called until it returns `None` after every batch in which a fragment
-    /// was held, and after [`expire`](Self::expire). A datagram is decided on
-    /// with its first frame.
-    ///
-    /// What does not fit `into` is lost: it should take the longest frame there
-    /// is, [`LONGEST_FRAME`](Self::LONGEST_FRAME).
-    pub fn release(&mut self, now: Instant, into: &mut [u8]) -> Option<Released> {
-        let _ = (now, into);
-        None
+    /// Whose a datagram is whose first fragment this is.
+    fn whose(&self, ingress: Port, fragment: &Packet, flow: &FlowKey) -> Whose {
+        let classifier = self.snapshot.config.classifier();
+        let mark = classifier.mark_first_fragment(ingress, fragment, *flow);
+        let known = || {
+            let hash = self.table.hash(flow);
+            self.table.find(flow, hash, None).is_some()
+        };
+        if asks_for(&self.snapshot, flow, mark) || known() {
+            Whose::Services
+        } else {
+            Whose::Hosts
+        }
     }
-
-    /// The pieces of a packet with verdict [`Verdict::Cut`] and this MTU, whose
-    /// frame begins with `head`, in which its headers lie whole.
-    ///
-    /// `None` only for a frame that is not one of a packet with that verdict.
-    pub fn cut(&mut self, head: &[u8], mtu: u16) -> Option<Pieces> {
-        self.cuts = self.cuts.wrapping_add(1);
-        // An odd factor: no number comes twice before all have come, and who does
-        // not know the seed cannot tell the next (RFC 7739).
-        let mixed = self.cuts.wrapping_mul(self.seed as u32 | 1);
-        let identification = mixed ^ (self.seed >> 32) as u32;
-        Pieces::of(head, mtu, identification)
-    }
-
-    /// Bytes of the longest frame there is: an Ethernet header with a tag and the
-    /// longest IP packet.
-    pub const LONGEST_FRAME: usize = 18 + 0xffff;
 }
+
+/// Reads a fragment's headers, copied into `head`, as `packet`; a verdict for
+/// what is none.
+fn read(
+    ingress: Port,
+    parts: &[&[u8]],
+    head: &mut [u8; LONGEST_HEAD],
+    packet: &mut Packet,
+) -> Result<Result<Fragment, Verdict>, DropReason> {
+    let first = parts.first().copied().unwrap_or(&[]);
+    let count = first.len().min(LONGEST_HEAD);
+    for (to, from) in head.iter_mut().zip(first) {
+        *to = *from;
+    }
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let tail = Tail::NONE.followed_by_unsummed(length - count);
+    let mut range = 0..count;
+    let mut buf = PacketBuf::new(head, &mut range, ingress).with_tail(tail);
+    match packet.read(&mut buf, None) {
+        Ok(()) if packet.kind == Kind::Fragment => Fragment::read(&buf, packet).map(Ok),
+        Ok(()) => Ok(Err(Verdict::Host)),
+        Err(verdict) => Ok(Err(verdict)),
+    }
+}
+
+/// As much of a fragment as its headers may take: far more than any of IPv4, and
+/// more extension headers in front of IPv6's fragment header than anybody sends.
+const LONGEST_HEAD: usize = 512;

@@ -116,7 +116,11 @@ fn check_length(packet: &Packet, tunnel: Tunnel, to: &ToRealServer<'_>) -> Resul
     }
     let is_ipv4 = matches!(packet.flow.addresses, Addresses::V4 { .. });
     let is_error = packet.kind == Kind::IcmpError;
-    let may_be_cut = is_ipv4 && (!packet.dont_fragment || !to.outer.discovers_mtu || is_error);
+    // An IPv6 datagram that came in fragments is judged by the longest of them,
+    // and it is the outer packet that is cut.
+    let came_in_pieces = !is_ipv4 && (1..=room).contains(&packet.longest_fragment);
+    let may_be_cut =
+        came_in_pieces || is_ipv4 && (!packet.dont_fragment || !to.outer.discovers_mtu || is_error);
     if may_be_cut && packet.length <= LONGEST - overhead {
         return Ok(());
     }

@@ -1,0 +1,247 @@
+//! What held fragments make together goes out, a frame at a time.
+
+use core::ops::Range;
+
+use super::Shard;
+use crate::datagram::{Laid, Ready};
+use crate::forward::{Answer, Stopped};
+use crate::packet::ethernet::Ethernet;
+use crate::packet::{Packet, PacketBuf, Pieces, Shape, ipv6};
+use crate::snapshot::Port;
+use crate::time::Instant;
+use crate::verdict::{DropReason, Verdict};
+
+/// A frame that leaves in the stead of fragments that were held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// What to do with it: [`Verdict::Transmit`], [`Verdict::Host`] or
+    /// [`Verdict::Handoff`], and no other.
+    pub verdict: Verdict,
+    /// The port its fragment was received on.
+    pub ingress: Port,
+    /// Its length, bytes.
+    pub length: usize,
+}
+
+/// A datagram whose pieces are leaving.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving {
+    /// Its slot.
+    slot: u32,
+    ingress: Port,
+    /// Where its frame lies.
+    frame: Range<usize>,
+    how: How,
+}
+
+/// In which pieces a datagram leaves.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    /// In the fragments it came in, as they came; the next of them.
+    AsItCame(Verdict, u32),
+    /// In the same pieces, rewritten; the next of them.
+    Rewritten(Port, Shape, u32),
+    /// In pieces for the MTU ahead.
+    Cut(Port, Pieces),
+    /// In one.
+    Whole(Port),
+    /// No more of it.
+    Gone,
+}
+
+impl Shard<'_> {
+    /// Bytes of the longest frame there is: an Ethernet header with a tag and the
+    /// longest IP packet.
+    pub const LONGEST_FRAME: usize = 18 + ipv6::HEADER + 0xffff;
+
+    /// Whether [`release`](Self::release) may have a frame.
+    ///
+    /// *Cost:* two comparisons.
+    #[must_use]
+    pub const fn is_release_due(&self) -> bool {
+        self.leaving.is_some() || self.datagrams.is_ready()
+    }
+
+    /// Writes the next frame that leaves in the stead of held fragments to the
+    /// start of `into`, and says what to do with it; `None` when there is none.
+    ///
+    /// To be called until it returns `None` after every batch in which a fragment
+    /// was held, and after [`expire`](Self::expire). A datagram is decided on
+    /// with its first frame; what has not been fetched waits here.
+    ///
+    /// What does not fit `into` is lost: it should take the longest frame there
+    /// is, [`LONGEST_FRAME`](Self::LONGEST_FRAME).
+    ///
+    /// *Cost:* a copy of the frame, and two of the datagram. Never allocates,
+    /// blocks or panics.
+    #[cold]
+    pub fn release(&mut self, now: Instant, into: &mut [u8]) -> Option<Released> {
+        loop {
+            let mut leaving = match self.leaving.take() {
+                Some(leaving) => leaving,
+                None => self.begin_release(now)?,
+            };
+            if let Some(released) = self.next_of(&mut leaving, into) {
+                self.leaving = Some(leaving);
+                return Some(released);
+            }
+            self.datagrams.finish(leaving.slot);
+        }
+    }
+
+    /// The pieces of a packet with verdict [`Verdict::Cut`] and this MTU, whose
+    /// frame begins with `head`, in which its headers lie whole.
+    ///
+    /// `None` only for a frame that is not one of a packet with that verdict.
+    #[cold]
+    pub fn cut(&mut self, head: &[u8], mtu: u16) -> Option<Pieces> {
+        self.cuts = self.cuts.wrapping_add(1);
+        // An odd factor: no number comes twice before all have come, and who does
+        // not know the seed cannot tell the next (RFC 7739).
+        let mixed = self.cuts.wrapping_mul(self.seed as u32 | 1);
+        let identification = mixed ^ (self.seed >> 32) as u32;
+        Pieces::of(head, mtu, identification)
+    }
+
+    /// Decides on the next datagram that may leave, and counts it.
+    fn begin_release(&mut self, now: Instant) -> Option<Leaving> {
+        let (slot, why) = self.datagrams.first_ready()?;
+        let mut leaving = Leaving {
+            slot,
+            ingress: Port(0),
+            frame: 0..0,
+            how: How::Gone,
+        };
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let verdict = match why {
+            Ready::Whole => self.decide_whole(now, &mut leaving, &mut scratch),
+            Ready::TimedOut => self.answer_late(now, &mut leaving, &mut scratch),
+            Ready::Hosts => {
+                let first = self.datagrams.first_piece(slot);
+                leaving.how = first.map_or(How::Gone, |first| How::AsItCame(Verdict::Host, first));
+                Verdict::Host
+            }
+        };
+        self.scratch = scratch;
+        self.stats.count(verdict);
+        let fragments = u64::from(self.datagrams.count_of(slot));
+        match verdict {
+            Verdict::Drop(_) => self.stats.given_up += fragments,
+            _ if why == Ready::TimedOut => self.stats.given_up += fragments,
+            _ => self.stats.joined += fragments,
+        }
+        Some(leaving)
+    }
+
+    /// Lays a datagram together and decides on it as on any packet.
+    fn decide_whole(&mut self, now: Instant, leaving: &mut Leaving, scratch: &mut [u8]) -> Verdict {
+        let laid = match self.datagrams.lay(leaving.slot, scratch) {
+            Ok(laid) => laid,
+            Err(reason) => return Verdict::Drop(reason),
+        };
+        (leaving.ingress, leaving.frame) = (laid.ingress, laid.range.clone());
+        let mut packet = Packet::NONE;
+        packet.longest_fragment = laid.longest;
+        let mut buf = PacketBuf::new(scratch, &mut leaving.frame, laid.ingress);
+        let verdict = match packet.read(&mut buf, None) {
+            Ok(()) => {
+                let hash = self.table.hash(&packet.flow);
+                let (mut step, _) = self.step(now);
+                step.decide(&mut buf, &packet, hash, None)
+            }
+            Err(verdict) => verdict,
+        };
+        leaving.how = self.how(verdict, &laid, leaving, scratch);
+        verdict
+    }
+
+    /// How a datagram leaves that was decided on like this.
+    fn how(&mut self, verdict: Verdict, laid: &Laid, leaving: &Leaving, scratch: &[u8]) -> How {
+        let Some(first) = self.datagrams.first_piece(leaving.slot) else {
+            return How::Gone;
+        };
+        let shape = shape_of(scratch, &leaving.frame, laid);
+        match (verdict, shape) {
+            (Verdict::Host | Verdict::Handoff(_), _) => How::AsItCame(verdict, first),
+            (Verdict::Transmit(port), Some(shape)) => How::Rewritten(port, shape, first),
+            (Verdict::Transmit(port), None) => How::Whole(port),
+            // The kernel keeps to the fragments that came unless one is too long.
+            (Verdict::Cut(port, mtu), Some(shape)) if laid.longest <= u32::from(mtu) => {
+                How::Rewritten(port, shape, first)
+            }
+            (Verdict::Cut(port, mtu), _) => {
+                let frame = scratch.get(leaving.frame.clone());
+                let pieces = frame.and_then(|frame| self.cut(frame, mtu));
+                pieces.map_or(How::Gone, |pieces| How::Cut(port, pieces))
+            }
+            (Verdict::Drop(_) | Verdict::Fragment | Verdict::Held, _) => How::Gone,
+        }
+    }
+
+    /// Tells the sender of a datagram that the rest of it did not come in time.
+    fn answer_late(&mut self, now: Instant, leaving: &mut Leaving, scratch: &mut [u8]) -> Verdict {
+        let dropped = DropReason::FragmentTimeout;
+        let Some((frame, ingress)) = self.datagrams.lay_first(leaving.slot, scratch) else {
+            return Verdict::Drop(dropped);
+        };
+        (leaving.ingress, leaving.frame) = (ingress, frame);
+        let mut packet = Packet::NONE;
+        let mut buf = PacketBuf::new(scratch, &mut leaving.frame, ingress);
+        if packet.read(&mut buf, None).is_err() {
+            return Verdict::Drop(dropped);
+        }
+        let (mut step, _) = self.step(now);
+        let answered = Stopped::Answered(Answer::ReassemblyTime, dropped);
+        let verdict = step.stop(&mut buf, &packet, answered);
+        if let Verdict::Transmit(port) = verdict {
+            leaving.how = How::Whole(port);
+        }
+        verdict
+    }
+
+    /// Writes the next frame of a datagram; `None` when there are no more.
+    fn next_of(&self, leaving: &mut Leaving, into: &mut [u8]) -> Option<Released> {
+        let frame = self.scratch.get(leaving.frame.clone())?;
+        let (verdict, length) = match &mut leaving.how {
+            How::AsItCame(verdict, piece) => {
+                let (length, ingress, next) = self.datagrams.frame_of(*piece, into)?;
+                *piece = next;
+                leaving.ingress = ingress;
+                (*verdict, length)
+            }
+            How::Rewritten(port, shape, piece) => {
+                let (data, next) = self.datagrams.data_of(*piece)?;
+                let more = self.datagrams.data_of(next).is_some();
+                let length = shape.write(&[frame], data, more, into)?;
+                *piece = next;
+                (Verdict::Transmit(*port), length)
+            }
+            How::Cut(port, pieces) => {
+                let length = pieces.write_next(&[frame], into)?;
+                (Verdict::Transmit(*port), length)
+            }
+            How::Whole(port) => {
+                let port = *port;
+                into.get_mut(..frame.len())?.copy_from_slice(frame);
+                leaving.how = How::Gone;
+                (Verdict::Transmit(port), frame.len())
+            }
+            How::Gone => return None,
+        };
+        Some(Released {
+            verdict,
+            ingress: leaving.ingress,
+            length,
+        })
+    }
+}
+
+/// The shape of the pieces a datagram is sent on in, if it leaves as the packet
+/// it was, with other addresses: with its IP header where it lay. `None` for one
+/// in a tunnel, and for an answer made in its place, which have headers in front.
+fn shape_of(scratch: &[u8], frame: &Range<usize>, laid: &Laid) -> Option<Shape> {
+    let l3 = Ethernet::parse(scratch.get(frame.clone())?)?.length;
+    let v6 = laid.next_header.map(|at| (at, laid.identification));
+    (frame.start + l3 == laid.range.start + laid.l3)
+        .then(|| Shape::of_datagram(l3, l3 + laid.header, v6))
+}
