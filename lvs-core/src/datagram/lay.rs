@@ -24,6 +24,8 @@ pub(crate) struct Laid {
     pub(crate) identification: u32,
     /// The longest fragment, bytes of the IP packet.
     pub(crate) longest: u32,
+    /// Whether its longest fragments had DF.
+    pub(crate) dont_fragment: bool,
 }
 
 impl Datagrams {
@@ -49,9 +51,9 @@ impl Datagrams {
         self.copy_data(&pieces, frame.get_mut(data_at..).ok_or(BAD)?)
             .ok_or(BAD)?;
         let ip = frame.get_mut(l3..).ok_or(BAD)?;
+        let dont_fragment = pieces.longest_df == pieces.longest;
         let next_header = if is_ipv4 {
-            let has_df = pieces.longest_df == pieces.longest;
-            whole_v4(ip, header, has_df, congestion).ok_or(BAD)?;
+            whole_v4(ip, header, dont_fragment, congestion).ok_or(BAD)?;
             None
         } else {
             let mut fragment = [0u8; FRAGMENT_HEADER];
@@ -68,6 +70,7 @@ impl Datagrams {
             next_header,
             identification: slot.key.identification,
             longest: pieces.longest,
+            dont_fragment,
         })
     }
 
@@ -91,6 +94,20 @@ impl Datagrams {
         let frame = scratch.get_mut(range.clone())?;
         self.blocks.copy(first.block, 0, frame)?;
         Some((range, first.ingress))
+    }
+
+    /// Whether no fragment has more than `most` bytes of data, of the first of
+    /// which there are `shift` more.
+    pub(crate) fn fit(&self, at: u32, shift: usize, most: usize) -> bool {
+        let mut next = self.first_piece(at);
+        let mut before = shift;
+        while let Some((data, after)) = next.and_then(|piece| self.data_of(piece)) {
+            if before + data.len() > most {
+                return false;
+            }
+            (next, before) = (Some(after), 0);
+        }
+        true
     }
 
     /// The first fragment of a datagram by offset.

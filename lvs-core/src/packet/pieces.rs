@@ -49,6 +49,8 @@ enum Family {
         offset: usize,
         /// Whether fragments follow the packet itself.
         more: bool,
+        /// Whether the pieces have DF.
+        dont_fragment: bool,
     },
     V6 {
         /// Where in the IP header the number of what follows it lies.
@@ -76,6 +78,7 @@ impl Pieces {
                 let family = Family::V4 {
                     offset: usize::from(field & ipv4::OFFSET) * 8,
                     more: field & ipv4::MORE_FRAGMENTS != 0,
+                    dont_fragment: false,
                 };
                 (family, header.header_length, header.total_length)
             }
@@ -129,6 +132,20 @@ impl Pieces {
         Some(written)
     }
 
+    /// The same with DF in every piece of IPv4: for those of a datagram whose
+    /// fragments had it.
+    pub(crate) const fn with_df(mut self) -> Self {
+        if let Family::V4 { dont_fragment, .. } = &mut self.shape.family {
+            *dont_fragment = true;
+        }
+        self
+    }
+
+    /// What the pieces have in common.
+    pub(crate) const fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Whether every piece has been written.
     #[must_use]
     pub const fn is_done(&self) -> bool {
@@ -145,6 +162,7 @@ impl Shape {
             None => Family::V4 {
                 offset: 0,
                 more: false,
+                dont_fragment: false,
             },
             Some((next_header, identification)) => Family::V6 {
                 next_header,
@@ -187,10 +205,17 @@ impl Shape {
             Family::V4 {
                 offset,
                 more: more_behind,
+                dont_fragment,
             } => {
                 let more = more || more_behind;
                 let units = (offset + range.start) / 8;
-                let field = units as u16 | if more { ipv4::MORE_FRAGMENTS } else { 0 };
+                let more = if more { ipv4::MORE_FRAGMENTS } else { 0 };
+                let df = if dont_fragment {
+                    ipv4::DONT_FRAGMENT
+                } else {
+                    0
+                };
+                let field = units as u16 | more | df;
                 let total = (ip.len() + length) as u16;
                 ip.get_mut(2..4)?.copy_from_slice(&total.to_be_bytes());
                 ip.get_mut(6..8)?.copy_from_slice(&field.to_be_bytes());

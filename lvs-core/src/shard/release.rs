@@ -4,9 +4,11 @@ use core::ops::Range;
 
 use super::Shard;
 use crate::datagram::{Laid, Ready};
-use crate::forward::{Answer, Stopped};
-use crate::packet::ethernet::Ethernet;
-use crate::packet::{Packet, PacketBuf, Pieces, Shape, ipv6};
+use crate::forward::{self, Answer, Stopped};
+use crate::network::Resolution;
+use crate::packet::ethernet::{self, Ethernet};
+use crate::packet::fragment::FRAGMENT_HEADER;
+use crate::packet::{Packet, PacketBuf, Pieces, Shape, ipv4, ipv6};
 use crate::snapshot::Port;
 use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
@@ -40,7 +42,9 @@ enum How {
     /// In the fragments it came in, as they came; the next of them.
     AsItCame(Verdict, u32),
     /// In the same pieces, rewritten; the next of them.
-    Rewritten(Port, Shape, u32),
+    ///
+    /// The number is of bytes in front of the data of the first.
+    Rewritten(Port, Shape, usize, u32),
     /// In pieces for the MTU ahead.
     Cut(Port, Pieces),
     /// In one.
@@ -140,6 +144,7 @@ impl Shard<'_> {
             Err(reason) => return Verdict::Drop(reason),
         };
         (leaving.ingress, leaving.frame) = (laid.ingress, laid.range.clone());
+        let answers = self.stats.answers;
         let mut packet = Packet::NONE;
         packet.longest_fragment = laid.longest;
         let mut buf = PacketBuf::new(scratch, &mut leaving.frame, laid.ingress);
@@ -151,31 +156,83 @@ impl Shard<'_> {
             }
             Err(verdict) => verdict,
         };
-        leaving.how = self.how(verdict, &laid, leaving, scratch);
+        let answered = self.stats.answers != answers;
+        leaving.how = self.how((verdict, answered), &laid, leaving, scratch);
         verdict
     }
 
-    /// How a datagram leaves that was decided on like this.
-    fn how(&mut self, verdict: Verdict, laid: &Laid, leaving: &Leaving, scratch: &[u8]) -> How {
-        let Some(first) = self.datagrams.first_piece(leaving.slot) else {
-            return How::Gone;
+    /// How a datagram leaves that was decided on like this, and perhaps answered.
+    fn how(
+        &mut self,
+        (verdict, answered): (Verdict, bool),
+        laid: &Laid,
+        leaving: &Leaving,
+        scratch: &[u8],
+    ) -> How {
+        let (port, mtu) = match verdict {
+            Verdict::Host | Verdict::Handoff(_) => {
+                let first = self.datagrams.first_piece(leaving.slot);
+                return first.map_or(How::Gone, |first| How::AsItCame(verdict, first));
+            }
+            Verdict::Transmit(port) if answered => return How::Whole(port),
+            Verdict::Transmit(port) => (port, None),
+            Verdict::Cut(port, mtu) => (port, Some(u32::from(mtu))),
+            Verdict::Drop(_) | Verdict::Fragment | Verdict::Held => return How::Gone,
         };
-        let shape = shape_of(scratch, &leaving.frame, laid);
-        match (verdict, shape) {
-            (Verdict::Host | Verdict::Handoff(_), _) => How::AsItCame(verdict, first),
-            (Verdict::Transmit(port), Some(shape)) => How::Rewritten(port, shape, first),
-            (Verdict::Transmit(port), None) => How::Whole(port),
-            // The kernel keeps to the fragments that came unless one is too long.
-            (Verdict::Cut(port, mtu), Some(shape)) if laid.longest <= u32::from(mtu) => {
-                How::Rewritten(port, shape, first)
-            }
-            (Verdict::Cut(port, mtu), _) => {
-                let frame = scratch.get(leaving.frame.clone());
-                let pieces = frame.and_then(|frame| self.cut(frame, mtu));
-                pieces.map_or(How::Gone, |pieces| How::Cut(port, pieces))
-            }
-            (Verdict::Drop(_) | Verdict::Fragment | Verdict::Held, _) => How::Gone,
+        let cut = self.cut_again((port, mtu), laid, leaving, scratch);
+        cut.unwrap_or(How::Gone)
+    }
+
+    /// The pieces of a datagram that is sent on, by itself or in a tunnel.
+    ///
+    /// As Linux 6.12 (ip_output.c, ip6_output.c): IPv4 goes in nothing longer
+    /// than the longest fragment that came, the outer packet of a tunnel
+    /// included; the fragments are kept as they were cut, what is inside the
+    /// tunnel in front being part of the first, where they fit and that part is
+    /// of a length a fragment may have.
+    fn cut_again(
+        &mut self,
+        (port, mtu): (Port, Option<u32>),
+        laid: &Laid,
+        leaving: &Leaving,
+        scratch: &[u8],
+    ) -> Option<How> {
+        let frame = scratch.get(leaving.frame.clone())?;
+        let ethernet = Ethernet::parse(frame)?;
+        let outer = Outside::of(&ethernet, leaving.frame.start, laid);
+        let limit = match mtu {
+            _ if outer.keeps_to_longest => laid.longest.min(mtu.unwrap_or(u32::MAX)),
+            None => return Some(How::Whole(port)),
+            Some(mtu) => mtu,
+        };
+        let length = frame.len() - ethernet.length;
+        let limit = usize::try_from(limit).ok()?;
+        // IPv4 never is: the longest is not all of it.
+        if length <= limit {
+            return Some(How::Whole(port));
         }
+        let pieces = self.cut(frame, u16::try_from(limit).ok()?);
+        let data = limit.checked_sub(outer.header + outer.extra)?;
+        let fit = || self.datagrams.fit(leaving.slot, outer.shift, data);
+        if outer.may_keep_fragments && outer.shift % 8 == 0 && fit() {
+            let shape = match outer.tunnelled {
+                true => pieces?.shape(),
+                false => {
+                    let v6 = laid.next_header.map(|at| (at, laid.identification));
+                    let l3 = ethernet.length;
+                    Shape::of_datagram(l3, l3 + laid.header, v6)
+                }
+            };
+            let first = self.datagrams.first_piece(leaving.slot)?;
+            return Some(How::Rewritten(port, shape, outer.shift, first));
+        }
+        let pieces = pieces?;
+        let pieces = if laid.dont_fragment {
+            pieces.with_df()
+        } else {
+            pieces
+        };
+        Some(How::Cut(port, pieces))
     }
 
     /// Tells the sender of a datagram that the rest of it did not come in time.
@@ -189,6 +246,12 @@ impl Shard<'_> {
         let mut buf = PacketBuf::new(scratch, &mut leaving.frame, ingress);
         if packet.read(&mut buf, None).is_err() {
             return Verdict::Drop(dropped);
+        }
+        let vip = packet.flow.addresses.destination();
+        if self.snapshot.network.resolve(vip) != Resolution::Local {
+            // The kernel waits for the rest of what it forwards when it has
+            // taken one off its TTL.
+            let _ = forward::take_ttl(&mut buf, &packet);
         }
         let (mut step, _) = self.step(now);
         let answered = Stopped::Answered(Answer::ReassemblyTime, dropped);
@@ -209,8 +272,14 @@ impl Shard<'_> {
                 leaving.ingress = ingress;
                 (*verdict, length)
             }
-            How::Rewritten(port, shape, piece) => {
-                let (data, next) = self.datagrams.data_of(*piece)?;
+            How::Rewritten(port, shape, shift, piece) => {
+                let (mut data, next) = self.datagrams.data_of(*piece)?;
+                data.start = if data.start == 0 {
+                    0
+                } else {
+                    *shift + data.start
+                };
+                data.end += *shift;
                 let more = self.datagrams.data_of(next).is_some();
                 let length = shape.write(&[frame], data, more, into)?;
                 *piece = next;
@@ -236,12 +305,43 @@ impl Shard<'_> {
     }
 }
 
-/// The shape of the pieces a datagram is sent on in, if it leaves as the packet
-/// it was, with other addresses: with its IP header where it lay. `None` for one
-/// in a tunnel, and for an answer made in its place, which have headers in front.
-fn shape_of(scratch: &[u8], frame: &Range<usize>, laid: &Laid) -> Option<Shape> {
-    let l3 = Ethernet::parse(scratch.get(frame.clone())?)?.length;
-    let v6 = laid.next_header.map(|at| (at, laid.identification));
-    (frame.start + l3 == laid.range.start + laid.l3)
-        .then(|| Shape::of_datagram(l3, l3 + laid.header, v6))
+/// The outermost IP header of a datagram that is sent on.
+#[derive(Clone, Copy, Debug)]
+struct Outside {
+    /// Whether it is that of a tunnel.
+    tunnelled: bool,
+    /// Its length, and that of a fragment header behind it, bytes.
+    header: usize,
+    extra: usize,
+    /// Bytes of data in front of the datagram's own.
+    shift: usize,
+    /// Whether no piece may be longer than the longest fragment that came.
+    keeps_to_longest: bool,
+    /// Whether fragments may leave as they were cut.
+    may_keep_fragments: bool,
+}
+
+impl Outside {
+    /// That of a frame that begins at `start` of the room `laid` was laid into.
+    fn of(ethernet: &Ethernet, start: usize, laid: &Laid) -> Self {
+        let inner = laid.range.start + laid.l3;
+        let outer = start + ethernet.length;
+        let tunnelled = outer < inner;
+        let is_ipv4 = ethernet.ether_type == ethernet::IPV4;
+        let holds_ipv4 = laid.next_header.is_none();
+        let (header, extra) = match (tunnelled, is_ipv4) {
+            (false, true) => (laid.header, 0),
+            (false, false) => (laid.header, FRAGMENT_HEADER),
+            (true, true) => (ipv4::HEADER, 0),
+            (true, false) => (ipv6::HEADER, FRAGMENT_HEADER),
+        };
+        Self {
+            tunnelled,
+            header,
+            extra,
+            shift: (inner + laid.header).saturating_sub(outer + header),
+            keeps_to_longest: !tunnelled || is_ipv4 && holds_ipv4,
+            may_keep_fragments: is_ipv4 || !holds_ipv4,
+        }
+    }
 }
