@@ -16,7 +16,7 @@ use crate::loads::Loads;
 use crate::lookup::Lookup;
 use crate::memory::{self, Memory};
 use crate::network::{Network, Resolution};
-use crate::packet::{Addresses, FlowKey, Seed};
+use crate::packet::{Addresses, FlowKey, Packet, Seed};
 use crate::paths::PathMtus;
 use crate::sched::Roster;
 use crate::steer::Owner;
@@ -263,5 +263,12 @@ impl Snapshot {
             || self
                 .masqueraded
                 .has_address_of(flow.addresses.source(), flow.protocol)
+    }
+
+    /// The same of a fragment that came in on `port`, which may be of a service
+    /// on a mark too.
+    pub(crate) fn may_have_fragment(&self, port: Port, packet: &Packet) -> bool {
+        self.may_be_of_a_service(&packet.flow)
+            || self.lookup.has_marks() && self.config.classifier().may_mark(port, packet)
     }
 }

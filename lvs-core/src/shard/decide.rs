@@ -54,7 +54,7 @@ impl Step<'_, '_> {
                 }
             }
             Kind::IcmpError => self.icmp_error(buf, packet),
-            Kind::Fragment if self.snapshot.may_be_of_a_service(&packet.flow) => {
+            Kind::Fragment if self.snapshot.may_have_fragment(buf.ingress(), packet) => {
                 Ok(Verdict::Fragment)
             }
             Kind::Fragment => Ok(Verdict::Host),

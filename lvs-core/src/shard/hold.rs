@@ -59,7 +59,7 @@ impl Shard<'_> {
             Err(verdict) => return Ok(verdict),
         };
         let key = &fragment.datagram;
-        if !self.snapshot.may_be_of_a_service(&packet.flow) {
+        if !self.snapshot.may_have_fragment(ingress, &packet) {
             return Ok(Verdict::Host);
         }
         if !handed_over {

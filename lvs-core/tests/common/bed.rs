@@ -23,6 +23,8 @@ pub(crate) struct Bed<'m> {
     pub(crate) network: Arc<Network>,
     pub(crate) shards: Vec<Shard<'m>>,
     pub(crate) now: Instant,
+    /// Whether the next frames come from another shard.
+    pub(crate) handed_over: bool,
 }
 
 /// What became of a frame.
@@ -65,6 +67,7 @@ impl<'m> Bed<'m> {
             config,
             network,
             now: Instant::from_nanoseconds(1_000_000_000),
+            handed_over: false,
         }
     }
 
@@ -140,7 +143,7 @@ impl<'m> Bed<'m> {
         drop(packets);
         for (held, verdict) in held.iter().zip(&mut verdicts) {
             if *verdict == Verdict::Fragment {
-                *verdict = held.hold(&mut self.shards[shard], self.now);
+                *verdict = held.hold(&mut self.shards[shard], self.now, self.handed_over);
             }
         }
         let frames = held.into_iter().zip(kept).zip(verdicts);
@@ -197,9 +200,9 @@ impl Held {
     }
 
     /// Gives a fragment to its shard.
-    fn hold(&self, shard: &mut Shard<'_>, now: Instant) -> Verdict {
+    fn hold(&self, shard: &mut Shard<'_>, now: Instant, handed_over: bool) -> Verdict {
         let head = &self.chunk[self.range.clone()];
-        shard.hold(now, self.port, false, &[head, &self.rest])
+        shard.hold(now, self.port, handed_over, &[head, &self.rest])
     }
 
     fn bytes(&self, keeps_tail: bool) -> Vec<u8> {

@@ -24,18 +24,20 @@ pub(crate) struct Scenario {
     capacity: usize,
     steps: Vec<Step>,
     /// The frame taken whose fate is not said yet.
-    taken: Option<(usize, Frame)>,
+    taken: Option<(usize, Frame, bool)>,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Takes(usize, Frame, Want),
+    /// At this shard, perhaps from another one.
+    Takes(usize, Frame, Want, bool),
     Waits(Duration),
     Becomes(Vec<Service>),
     Rewires(Wiring),
     Remembers(usize),
     /// What leaves a shard in the stead of fragments, in order.
     Releases(usize, Vec<(Verdict, Frame)>),
+    Counts(DropReason, u64),
 }
 
 /// What must become of a frame.
@@ -120,8 +122,15 @@ impl Scenario {
             "{}: a frame without a fate",
             self.name
         );
-        self.taken = Some((shard, frame));
+        self.taken = Some((shard, frame, false));
         self
+    }
+
+    /// The same from another shard.
+    pub(crate) fn takes_handed(self, shard: usize, frame: Frame) -> Self {
+        let mut taken = self.takes_at(shard, frame);
+        taken.taken = taken.taken.map(|(shard, frame, _)| (shard, frame, true));
+        taken
     }
 
     /// It is sent on, so.
@@ -157,9 +166,35 @@ impl Scenario {
     /// These frames are sent in the stead of fragments held by shard 0, and no
     /// others.
     pub(crate) fn releases(self, frames: impl IntoIterator<Item = Frame>) -> Self {
+        self.releases_at(0, frames)
+    }
+
+    /// The same, to a shard that owns their datagram's connection, which holds
+    /// them. What becomes of the datagram there must be said next.
+    pub(crate) fn hands_on(self, from: usize, to: usize, frames: &[Frame]) -> Self {
+        let id = lvs_core::ShardId(to as u8);
+        let handed = |frame: &Frame| (Verdict::Handoff(id), frame.clone());
+        let released = frames.iter().map(handed).collect();
+        let released = self.then(Step::Releases(from, released));
+        let handed = |mut scenario: Self, frame: &Frame| {
+            scenario
+                .steps
+                .push(Step::Takes(to, frame.clone(), Want::Holds, true));
+            scenario
+        };
+        frames.iter().fold(released, handed)
+    }
+
+    /// These frames are sent in the stead of fragments held by a shard.
+    pub(crate) fn releases_at(self, shard: usize, frames: impl IntoIterator<Item = Frame>) -> Self {
         let sent = |frame: Frame| (Verdict::Transmit(frame.port), frame);
         let frames = frames.into_iter().map(sent).collect();
-        self.then(Step::Releases(0, frames))
+        self.then(Step::Releases(shard, frames))
+    }
+
+    /// So many packets were dropped for this reason by shard 0.
+    pub(crate) fn counts(self, reason: DropReason, dropped: u64) -> Self {
+        self.then(Step::Counts(reason, dropped))
     }
 
     /// These are the host's, and no others are released.
@@ -172,21 +207,23 @@ impl Scenario {
     /// becomes of it there must be said next.
     pub(crate) fn hands_to(self, shard: usize) -> Self {
         let frame = self.taken.as_ref().expect("a frame was taken").1.clone();
-        self.wants(|taken| Want::HandsTo(shard, taken.clone()))
-            .takes_at(shard, frame)
+        let mut handed = self.wants(|taken| Want::HandsTo(shard, taken.clone()));
+        handed.taken = Some((shard, frame, true));
+        handed
     }
 
     /// The same where the frame is not as it came.
     pub(crate) fn hands_completed(self, shard: usize, frame: Frame) -> Self {
         let handed = frame.clone();
-        self.wants(|_| Want::HandsTo(shard, frame))
-            .takes_at(shard, handed)
+        let mut taken = self.wants(|_| Want::HandsTo(shard, frame));
+        taken.taken = Some((shard, handed, true));
+        taken
     }
 
     fn wants(mut self, want: impl FnOnce(&Frame) -> Want) -> Self {
-        let (shard, frame) = self.taken.take().expect("a frame was taken");
+        let (shard, frame, handed) = self.taken.take().expect("a frame was taken");
         let want = want(&frame);
-        self.steps.push(Step::Takes(shard, frame, want));
+        self.steps.push(Step::Takes(shard, frame, want, handed));
         self
     }
 
@@ -239,7 +276,7 @@ impl Scenario {
     /// The reasons it drops frames for.
     pub(crate) fn drops(&self) -> Vec<DropReason> {
         let drop = |step: &Step| match step {
-            Step::Takes(_, _, Want::Drops(reason)) => Some(*reason),
+            Step::Takes(_, _, Want::Drops(reason), _) | Step::Counts(reason, 1..) => Some(*reason),
             _ => None,
         };
         self.steps.iter().filter_map(drop).collect()
@@ -281,7 +318,16 @@ impl Scenario {
 
 fn play_step(bed: &mut Bed<'_>, step: &Step) -> Result<(), String> {
     match step {
-        Step::Takes(shard, frame, want) => play_frame(bed, *shard, frame, want)?,
+        Step::Takes(shard, frame, want, handed) => {
+            bed.handed_over = *handed;
+            play_frame(bed, *shard, frame, want)?;
+        }
+        Step::Counts(reason, wanted) => {
+            let dropped = bed.shards[0].stats().dropped(*reason);
+            if dropped != *wanted {
+                return Err(format!("{dropped} dropped for {}", reason.name()));
+            }
+        }
         Step::Waits(time) => bed.wait(*time),
         Step::Becomes(services) => bed.configure(services),
         Step::Rewires(wiring) => bed.rewire(wiring.network()),
