@@ -210,7 +210,7 @@ impl Datagrams {
             }
             Err(reason) => return Err(reason),
         };
-        let length = usize::from(fragment.l3) + fragment.length as usize;
+        let length = fragment.frame as usize;
         self.make_room(at, Blocks::needed(length), stats)?;
         let first = self
             .blocks
@@ -519,3 +519,6 @@ const NONE: u32 = u32::MAX;
 const LEAST_BLOCKS: usize = 192;
 /// Lists of sources, by hash.
 const SOURCES: usize = 1024;
+
+#[cfg(test)]
+mod tests;

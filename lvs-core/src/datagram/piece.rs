@@ -56,7 +56,7 @@ impl Piece {
             next: NONE,
             offset: fragment.offset,
             end: fragment.end,
-            frame: fragment.l3 as u32 + fragment.length,
+            frame: fragment.frame,
             data_at: fragment.data_at,
             l3: fragment.l3,
             ip_length: fragment.length,

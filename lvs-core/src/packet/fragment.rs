@@ -32,7 +32,9 @@ pub(crate) struct Fragment {
     pub(crate) data_at: u16,
     /// Where its IP header begins in the frame.
     pub(crate) l3: u16,
-    /// Of the IP packet, bytes.
+    /// Of its frame, bytes.
+    pub(crate) frame: u32,
+    /// Of the IP packet as far as its data counts, bytes.
     pub(crate) length: u32,
     pub(crate) dont_fragment: bool,
     /// Its congestion mark (RFC 3168 section 5).
@@ -94,7 +96,7 @@ impl Fragment {
             (u32::from(field & !7), field & 1 != 0, id, v << 4 | tos >> 4)
         };
         let mut data = packet.transport_length() as u32;
-        if more && data % 8 != 0 {
+        if more && !data.is_multiple_of(8) {
             if !is_ipv4 {
                 return Err(BAD);
             }
@@ -129,6 +131,7 @@ impl Fragment {
             more,
             data_at: packet.l4() as u16,
             l3: packet.l3() as u16,
+            frame: packet.l3() as u32 + packet.length,
             length: header as u32 + data,
             dont_fragment: is_ipv4 && packet.dont_fragment,
             ecn: class & 0b11,

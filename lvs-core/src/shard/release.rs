@@ -214,7 +214,7 @@ impl Shard<'_> {
         let pieces = self.cut(frame, u16::try_from(limit).ok()?);
         let data = limit.checked_sub(outer.header + outer.extra)?;
         let fit = || self.datagrams.fit(leaving.slot, outer.shift, data);
-        if outer.may_keep_fragments && outer.shift % 8 == 0 && fit() {
+        if outer.may_keep_fragments && outer.shift.is_multiple_of(8) && fit() {
             let shape = match outer.tunnelled {
                 true => pieces?.shape(),
                 false => {

@@ -3,6 +3,7 @@
 //! Each takes any bytes, reads from them what to do, and panics when the core
 //! does what it must not.
 
+pub(crate) mod fragments;
 pub(crate) mod icmp_error;
 pub(crate) mod input;
 pub(crate) mod parse;
@@ -22,7 +23,11 @@ const LIMITS: Limits = Limits {
     shards: 1,
     services: 6,
     real_servers: 16,
-    fragments: FragmentLimits::LINUX,
+    fragments: FragmentLimits {
+        // The least there is.
+        memory: 0,
+        ..FragmentLimits::LINUX
+    },
     seed: 77,
 };
 
