@@ -207,7 +207,8 @@ impl Shard<'_> {
         };
         let length = frame.len() - ethernet.length;
         let limit = usize::try_from(limit).ok()?;
-        // IPv4 never is: the longest is not all of it.
+        // Never so with IPv4 by itself, of which the longest is not all. IPv6 is
+        // shorter by a fragment header now.
         if length <= limit {
             return Some(How::Whole(port));
         }

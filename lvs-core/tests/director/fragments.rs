@@ -8,7 +8,7 @@ use lvs_core::{DropReason, Protocol, RealServer, ServiceKey};
 
 use crate::common::frame::Frame;
 use crate::common::icmp::by_the_director;
-use crate::common::packet::{Packet, icmp, other, udp};
+use crate::common::packet::{Packet, icmp, other, tcp, udp};
 use crate::common::place::{
     FAMILIES, Family, V4, V6, from_client, from_server, to_client, to_server,
 };
@@ -99,6 +99,11 @@ fn by_family(w: Family) -> Vec<Scenario> {
             ordered(),
         )
         .releases(direct()),
+        in_order(
+            masqueraded(w, "into a VLAN").wired(|wiring| wiring.inside_vlan = Some(6)),
+            ordered(),
+        )
+        .releases(forwarded().map(|frame| frame.vlan(6))),
         all_host(
             masqueraded(
                 w,
@@ -134,6 +139,7 @@ fn by_family(w: Family) -> Vec<Scenario> {
             .releases(forwarded()),
         by_mark(w),
         handed_over(w),
+        narrow_header(w),
     ]
 }
 
@@ -181,6 +187,40 @@ fn handed_over(w: Family) -> Scenario {
             home,
             parts(w.client, inside).map(|part| to_server(11, &part.ttl(63))),
         )
+        .remembers(1)
+}
+
+/// A first fragment with the ports, but not with all of the header behind them.
+fn narrow_header(w: Family) -> Scenario {
+    let inside = w.real_at(11, 8080);
+    let request = |to| tcp(w.client, to).syn().data(&[b'.'; 100]);
+    let cut = |to: SocketAddr| {
+        let bytes = request(to).bytes();
+        let message = bytes[w.header as usize..].to_vec();
+        let part = |range: std::ops::Range<usize>| {
+            let more = range.end < message.len();
+            let offset = range.start as u16;
+            let part = other(w.client.ip(), to.ip(), 6, &message[range]);
+            part.id(7).fragment(offset, more)
+        };
+        [part(0..8), part(8..120)]
+    };
+    let [first, last] = cut(w.web);
+    // IPv6 is as long without a fragment header as its longest fragment was.
+    let out = if w.vip().is_ipv4() {
+        cut(inside).to_vec()
+    } else {
+        vec![request(inside)]
+    };
+    let out = out.into_iter().map(|part| to_server(11, &part.ttl(63)));
+    let service = w.service(Protocol::Tcp);
+    scenario(format!("a header in two fragments, {}", w.name))
+        .with(service.real_server(RealServer::masquerade(inside)))
+        .takes(from_client(&last))
+        .holds()
+        .takes(from_client(&first))
+        .holds()
+        .releases(out)
         .remembers(1)
 }
 
