@@ -215,7 +215,7 @@ impl Shape {
                 } else {
                     0
                 };
-                let field = units as u16 | more | df;
+                let field = units as u16 & ipv4::OFFSET | more | df;
                 let total = (ip.len() + length) as u16;
                 ip.get_mut(2..4)?.copy_from_slice(&total.to_be_bytes());
                 ip.get_mut(6..8)?.copy_from_slice(&field.to_be_bytes());

@@ -157,30 +157,33 @@ impl Shard<'_> {
             Err(verdict) => verdict,
         };
         let answered = self.stats.answers != answers;
-        leaving.how = self.how((verdict, answered), &laid, leaving, scratch);
+        match self.how((verdict, answered), &laid, leaving, scratch) {
+            Some(how) => leaving.how = how,
+            None => return Verdict::Drop(DropReason::BadFragment),
+        }
         verdict
     }
 
-    /// How a datagram leaves that was decided on like this, and perhaps answered.
+    /// How a datagram leaves that was decided on like this, and perhaps answered;
+    /// `None` for one that cannot be cut as it must be.
     fn how(
         &mut self,
         (verdict, answered): (Verdict, bool),
         laid: &Laid,
         leaving: &Leaving,
         scratch: &[u8],
-    ) -> How {
+    ) -> Option<How> {
         let (port, mtu) = match verdict {
             Verdict::Host | Verdict::Handoff(_) => {
-                let first = self.datagrams.first_piece(leaving.slot);
-                return first.map_or(How::Gone, |first| How::AsItCame(verdict, first));
+                let first = self.datagrams.first_piece(leaving.slot)?;
+                return Some(How::AsItCame(verdict, first));
             }
-            Verdict::Transmit(port) if answered => return How::Whole(port),
+            Verdict::Transmit(port) if answered => return Some(How::Whole(port)),
             Verdict::Transmit(port) => (port, None),
             Verdict::Cut(port, mtu) => (port, Some(u32::from(mtu))),
-            Verdict::Drop(_) | Verdict::Fragment | Verdict::Held => return How::Gone,
+            Verdict::Drop(_) | Verdict::Fragment | Verdict::Held => return Some(How::Gone),
         };
-        let cut = self.cut_again((port, mtu), laid, leaving, scratch);
-        cut.unwrap_or(How::Gone)
+        self.cut_again((port, mtu), laid, leaving, scratch)
     }
 
     /// The pieces of a datagram that is sent on, by itself or in a tunnel.
