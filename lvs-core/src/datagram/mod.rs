@@ -160,7 +160,8 @@ impl Datagrams {
     /// Whose a datagram is, if anything is known of it.
     pub(crate) fn whose(&self, now: Instant, key: &DatagramKey) -> Option<Whose> {
         let slot = self.slot(self.find(key)?)?;
-        (now.tick().until(slot.until) > 0).then_some(slot.whose)
+        let counts = slot.ready.is_some() || now.tick().until(slot.until) > 0;
+        counts.then_some(slot.whose)
     }
 
     /// Takes note of whose a datagram is. If it is the host's, what was held of
@@ -172,6 +173,9 @@ impl Datagrams {
         whose: Whose,
         stats: &mut Stats,
     ) {
+        if whose != Whose::Hosts {
+            self.begin_anew(key);
+        }
         let Some(at) = self.find_or_begin(now, key, stats) else {
             return;
         };
@@ -250,7 +254,7 @@ impl Datagrams {
         let Some(slot) = self.slots.get_mut(at as usize) else {
             return 0;
         };
-        let is_hosts = slot.ready.take() == Some(Ready::Hosts);
+        let is_hosts = slot.ready.take() == Some(Ready::Hosts) && slot.whose == Whose::Hosts;
         let (key, family) = (slot.key, family(&slot.key));
         self.order.remove(&mut self.ready, at);
         let count = self.free_pieces(at, &key);
@@ -297,6 +301,19 @@ impl Datagrams {
             at = slot.chain;
         }
         None
+    }
+
+    /// Has the host's datagram of this key, whose fragments have not left yet,
+    /// be found no more: its number has been used again.
+    fn begin_anew(&mut self, key: &DatagramKey) {
+        let Some(at) = self.find(key) else {
+            return;
+        };
+        let slot = self.slots.get_mut(at as usize);
+        if let Some(slot) = slot.filter(|slot| slot.ready.is_some()) {
+            slot.whose = Whose::Unknown;
+            self.leave_chain(at, key);
+        }
     }
 
     /// The same, or a new one; `None` when there is neither.

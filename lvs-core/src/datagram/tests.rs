@@ -299,3 +299,22 @@ fn what_is_the_hosts_is_known_until_its_time() {
     assert_eq!(whose(&bench, 40), None);
     bench.empty();
 }
+
+#[test]
+fn a_number_used_again_leaves_what_is_ready_alone() {
+    let mut bench = Bench::new();
+    bench.hold(&part(key(1, 1), (64, 128), false)).unwrap();
+    let (now, stats) = (bench.now, &mut bench.stats);
+    bench.datagrams.tell(now, &key(1, 1), Whose::Hosts, stats);
+    let (ready, _) = bench.datagrams.first_ready().unwrap();
+    // Nobody has fetched it when a service's datagram comes by that number.
+    bench
+        .datagrams
+        .tell(now, &key(1, 1), Whose::Services, stats);
+    bench.hold(&part(key(1, 1), (0, 64), true)).unwrap();
+    bench.hold(&part(key(1, 1), (64, 72), false)).unwrap();
+    assert_eq!(bench.datagrams.first_ready(), Some((ready, Ready::Hosts)));
+    assert_eq!(bench.datagrams.finish(ready), 1);
+    assert_eq!(bench.next_whole().map(|data| data.len()), Some(72));
+    bench.empty();
+}

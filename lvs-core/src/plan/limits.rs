@@ -36,7 +36,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragmentLimits {
     /// Memory for them, all shards together, bytes; each gets its share, and no
-    /// less than two of the longest datagrams take. The kernel's
+    /// less than four of the longest datagrams take, 384 KiB. The kernel's
     /// `ipfrag_high_thresh`.
     pub memory: usize,
     /// How long the fragments of an IPv4 datagram are waited for: the kernel's
