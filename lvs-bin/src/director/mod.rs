@@ -24,6 +24,8 @@ mod idle;
 mod mailbox;
 mod memory;
 mod options;
+mod outlets;
+mod pieces;
 mod stats;
 mod steers;
 mod surroundings;
@@ -37,7 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lvs_core::{Config, FragmentLimits, Limits, Stats};
+use lvs_core::{Config, Limits, Stats};
 use lvs_io::netlink::Mirror;
 use lvs_io::{Capabilities, Nic, Punt, Queues};
 
@@ -124,7 +126,7 @@ impl Director {
             shards,
             services: options.services,
             real_servers: options.real_servers,
-            fragments: FragmentLimits::LINUX,
+            fragments: options.fragments,
             seed: options
                 .seed
                 .unwrap_or_else(|| RandomState::new().build_hasher().finish()),

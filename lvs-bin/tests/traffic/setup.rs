@@ -35,8 +35,19 @@ impl Setup {
     /// Builds the world of `plan` and starts a director by round robin in it;
     /// `None`, with the reason printed, where that needs more privileges.
     pub(crate) fn new(plan: Plan, mode: WantedMode, workers: usize) -> Option<Self> {
+        Self::prepared(plan, mode, workers, |_| Ok(()))
+    }
+
+    /// The same, in a world that `prepare` has changed first.
+    pub(crate) fn prepared(
+        plan: Plan,
+        mode: WantedMode,
+        workers: usize,
+        prepare: impl FnOnce(&World) -> io::Result<()>,
+    ) -> Option<Self> {
         let alone = alone()?;
         let world = World::build(plan).unwrap();
+        prepare(&world).unwrap();
         let director = world
             .director()
             .run(|| start(&plan, mode, workers).map_err(io::Error::other))
@@ -77,7 +88,7 @@ impl Setup {
         let drops: Vec<_> = stats.drops().collect();
         assert!(drops.is_empty(), "{drops:?}\n{stats}");
         let shards = &stats.shards;
-        let ended = shards.transmitted + shards.host + shards.handed_off;
+        let ended = shards.transmitted + shards.host + shards.handed_off + shards.held;
         assert_eq!(shards.packets, ended, "{stats}");
     }
 }
