@@ -4,15 +4,17 @@
 use std::io;
 use std::time::Duration;
 
+use lvs::DirectorOptions;
 use lvs::lvs_io::WantedMode;
-use lvs::world::traffic::{Request, http, udp};
+use lvs::world::traffic::{Request, http};
 use lvs::world::{Family, Layout, Method, Plan, World};
 
+use super::echo;
 use crate::setup::Setup;
 
 /// Has the client send without "don't fragment", over links to the real servers
 /// that take less than its own.
-fn narrow(world: &World) -> io::Result<()> {
+fn narrow(world: &World, _: &mut DirectorOptions) -> io::Result<()> {
     world.client().set("ipv4/ip_no_pmtu_disc", "1")?;
     let set = |namespace: &lvs::world::Namespace, link| {
         let mut network = namespace.network()?;
@@ -41,16 +43,7 @@ fn cut(mode: WantedMode, method: Method, layout: Layout) {
     for family in Family::BOTH {
         let before = setup.stats().shards.cut;
         for length in LENGTHS {
-            let mut echoed = client.run(|| udp(Plan::echo(family), length, FIRST));
-            // In IPv6 only senders fragment: they hear of the link's MTU first.
-            if family == Family::V6 && echoed.is_err() {
-                echoed = client.run(|| udp(Plan::echo(family), length, DEADLINE));
-            }
-            assert!(
-                echoed.is_ok(),
-                "{family}, {length} bytes: {echoed:?}\n{}",
-                setup.stats()
-            );
+            echo(&setup, family, length);
         }
         let upload = || http(Plan::web(family), Request::Upload(BODY), DEADLINE);
         let uploaded = client.run(upload);
@@ -92,5 +85,3 @@ const NARROW: u32 = 1400;
 const LENGTHS: [usize; 3] = [1472, 4000, 20_000];
 const BODY: u64 = 1 << 20;
 const DEADLINE: Duration = Duration::from_secs(20);
-/// In which an answer comes if any does.
-const FIRST: Duration = Duration::from_secs(2);

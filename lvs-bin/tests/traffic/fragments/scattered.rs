@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use etherparse::PacketBuilder;
 use lvs::lvs_io::WantedMode;
-use lvs::world::traffic::pattern;
+use lvs::world::traffic::{Offer, Server, pattern};
 use lvs::world::{Family, Method, Plan};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -21,9 +21,17 @@ fn scatter(mode: WantedMode, method: Method) {
         return;
     };
     for family in Family::BOTH {
+        // One that is the host's: at the VIP, and no service.
+        let shell = SocketAddr::new(Plan::vip(family), 5000);
+        let director = setup.world.director();
+        let _host = Server::start(director, "host", &[Offer::UdpEcho(shell)]).unwrap();
         let ask = || {
             let ways: Vec<Socket> = (0..WAYS).map(|_| way(family)).collect::<io::Result<_>>()?;
-            (0..DATAGRAMS).try_for_each(|number| exchange(&ways, family, number))
+            let services = (0..DATAGRAMS).map(|number| (number, Plan::echo(family)));
+            let hosts = (DATAGRAMS..2 * DATAGRAMS).map(|number| (number, shell));
+            services
+                .chain(hosts)
+                .try_for_each(|(number, to)| exchange(&ways, to, number))
         };
         setup.world.client().run(ask).unwrap();
     }
@@ -31,6 +39,7 @@ fn scatter(mode: WantedMode, method: Method) {
     let stats = setup.stats();
     let workers = &stats.per_worker;
     assert_eq!(stats.workers.handed_off, stats.workers.taken_over);
+    assert_eq!(stats.shards.held, stats.shards.joined, "{stats}");
     assert!(
         workers.iter().all(|worker| worker.handed_off > 0),
         "{workers:?}"
@@ -38,17 +47,16 @@ fn scatter(mode: WantedMode, method: Method) {
 }
 
 /// Sends a datagram in pieces, each by the next way, and awaits its echo.
-fn exchange(ways: &[Socket], family: Family, number: usize) -> io::Result<()> {
-    let echo = Plan::echo(family);
-    let any: IpAddr = match family {
-        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+fn exchange(ways: &[Socket], to: SocketAddr, number: usize) -> io::Result<()> {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let client = UdpSocket::bind((any, 0))?;
-    client.connect(echo)?;
+    client.connect(to)?;
     client.set_read_timeout(Some(DEADLINE))?;
     let sent = pattern::bytes(number as u64, LENGTH);
-    let mut pieces = pieces(client.local_addr()?, echo, number as u32 + 1, &sent);
+    let mut pieces = pieces(client.local_addr()?, to, number as u32 + 1, &sent);
     match number % 3 {
         0 => {}
         1 => pieces.reverse(),
@@ -61,15 +69,15 @@ fn exchange(ways: &[Socket], family: Family, number: usize) -> io::Result<()> {
     let mut answer = vec![0; LENGTH + 10];
     let length = client
         .recv(&mut answer)
-        .unwrap_or_else(|error| panic!("{family}, datagram {number}: {error}"));
+        .unwrap_or_else(|error| panic!("{to}, datagram {number}: {error}"));
     let echoed = &answer[..length];
-    assert!(echoed.ends_with(&sent), "{family}, datagram {number}");
+    assert!(echoed.ends_with(&sent), "{to}, datagram {number}");
     Ok(())
 }
 
 /// A socket that takes whole IP packets to the VIP. Each that is connected draws
 /// a hash of its own for what it sends, and the hash is what chooses the queue.
-fn way(family: Family) -> io::Result<Socket> {
+pub(super) fn way(family: Family) -> io::Result<Socket> {
     let raw = Some(Protocol::from(IPPROTO_RAW));
     let socket = match family {
         Family::V4 => {
@@ -88,7 +96,12 @@ fn way(family: Family) -> io::Result<Socket> {
 }
 
 /// A datagram in IP packets of at most [`PIECE`] bytes of it each.
-fn pieces(from: SocketAddr, to: SocketAddr, number: u32, payload: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn pieces(
+    from: SocketAddr,
+    to: SocketAddr,
+    number: u32,
+    payload: &[u8],
+) -> Vec<Vec<u8>> {
     let mut whole = Vec::new();
     let (ip, headers) = match (from.ip(), to.ip()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
@@ -108,7 +121,7 @@ fn pieces(from: SocketAddr, to: SocketAddr, number: u32, payload: &[u8]) -> Vec<
         let (more, offset) = (index < last, (index * PIECE) as u16);
         let mut piece = header.to_vec();
         if from.is_ipv4() {
-            let flags = u16::from(more) << 13 | offset / 8;
+            let flags = (u16::from(more) << 13) | (offset / 8);
             piece[2..4].copy_from_slice(&(20 + part.len() as u16).to_be_bytes());
             piece[4..6].copy_from_slice(&(number as u16).to_be_bytes());
             // The kernel makes the header's checksum.
