@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(parse rewrite icmp_error shard_ops config_file)
+[ ${#targets[@]} -gt 0 ] || targets=(parse rewrite icmp_error fragments shard_ops config_file)
 
 cargo build --release --locked
 scratch=$(mktemp -d)

@@ -26,6 +26,11 @@ pub fn icmp_error(data: &[u8]) {
     bodies::icmp_error::run(data);
 }
 
+/// Fragments in any order.
+pub fn fragments(data: &[u8]) {
+    bodies::fragments::run(data);
+}
+
 /// Packets, time and changes in any order.
 pub fn shard_ops(data: &[u8]) {
     bodies::shard_ops::run(data);

@@ -134,6 +134,7 @@ fn start(settings: &Settings) -> Result<Director, DirectorError> {
     let queues = Queues::open(&settings.director.options())?;
     let options = DirectorOptions {
         connections: settings.director.connections,
+        fragments: settings.director.fragments,
         ..DirectorOptions::default()
     };
     Director::start_with(queues, settings.config.clone(), &options)
@@ -189,7 +190,7 @@ impl Running {
             }
         };
         if settings.director != self.settings.director {
-            tracing::warn!("changes in [director] take effect at the next start");
+            tracing::warn!("changes in [director] and [fragments] take effect at the next start");
         }
         match self.director.apply(settings.config.clone()) {
             Ok(()) => {

@@ -32,10 +32,20 @@ impl Classifier {
         (first.flow, first.kind) = (flow, Kind::Udp);
         self.mark(port, &first)
     }
+
+    /// Whether a packet whose ports are not known may get a mark.
+    pub(crate) fn may_mark(&self, port: Port, packet: &Packet) -> bool {
+        let fits = |rule: &MarkRule| rule.mark.is_some() && rule.fits_but_ports(port, packet);
+        self.rules.iter().any(fits)
+    }
 }
 
 impl MarkRule {
     fn fits(&self, port: Port, packet: &Packet) -> bool {
+        self.fits_but_ports(port, packet) && self.fits_ports(&packet.flow, packet.kind)
+    }
+
+    fn fits_but_ports(&self, port: Port, packet: &Packet) -> bool {
         let flow = &packet.flow;
         self.interface.is_none_or(|interface| interface == port)
             && self
@@ -50,7 +60,6 @@ impl MarkRule {
             && self
                 .protocol
                 .is_none_or(|protocol| protocol == flow.protocol)
-            && self.fits_ports(flow, packet.kind)
     }
 
     fn fits_ports(&self, flow: &FlowKey, kind: Kind) -> bool {
@@ -187,6 +196,14 @@ mod tests {
         let mut fragment = packet();
         fragment.kind = Kind::Fragment;
         assert!(!rule.fits(Port(0), &fragment));
+        let rules = Classifier { rules: vec![rule] };
+        assert!(rules.may_mark(Port(0), &fragment));
+        fragment.flow.protocol = 6;
+        let none = MarkRule {
+            protocol: Some(17),
+            ..any()
+        };
+        assert!(!Classifier { rules: vec![none] }.may_mark(Port(0), &fragment));
         assert!(any().fits(Port(0), &fragment));
     }
 

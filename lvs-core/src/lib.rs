@@ -24,6 +24,7 @@
 //! | `network` | interfaces, routes, neighbours |
 //! | `sched/` | who serves a new connection |
 //! | `conn/` | what is remembered of each, and for how long |
+//! | `datagram/` | fragments, until their datagram is whole |
 //! | `forward/` | the rewriting of each forwarding method |
 //! | `chance`, `time` | random numbers and moments, both handed in |
 //! | `loads`, `paths`, `memory` | what shards share: connection counts, learnt MTUs, free memory |
@@ -42,6 +43,7 @@ mod chance;
 mod classify;
 pub mod config;
 pub mod conn;
+mod datagram;
 mod end_table;
 mod ends;
 mod forward;
@@ -69,9 +71,9 @@ pub use conn::Line;
 pub use loads::Loads;
 pub use memory::Memory;
 pub use network::Network;
-pub use packet::{ChecksumState, PacketBuf, Tail};
-pub use plan::{Limits, PlanError, Planner};
-pub use shard::{Connection, Shard, TooLittleMemory};
+pub use packet::{ChecksumState, PacketBuf, Pieces, Tail};
+pub use plan::{FragmentLimits, Limits, PlanError, Planner};
+pub use shard::{Connection, Released, Shard, TooLittleMemory};
 pub use snapshot::{Port, ShardId, Snapshot};
 pub use stats::{Stats, Traffic};
 pub use time::Instant;

@@ -325,4 +325,11 @@ impl Snapshot {
                 .masqueraded
                 .has_address_of(flow.addresses.source(), flow.protocol)
     }
+
+    /// The same of a fragment that came in on `port`, which may be of a service
+    /// on a mark too.
+    pub(crate) fn may_have_fragment(&self, port: Port, packet: &Packet) -> bool {
+        self.may_be_of_a_service(&packet.flow)
+            || self.lookup.has_marks() && self.config.classifier().may_mark(port, packet)
+    }
 }

@@ -7,10 +7,14 @@ use crate::conn::Direction;
 use crate::verdict::{DropReason, Verdict};
 
 /// Counters of one shard since it began; they wrap after 2^64.
+///
+/// Every packet is counted under one verdict. A datagram that came in fragments
+/// is a packet of its own once it has come to its end, beside its fragments, and
+/// is counted under what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Packets handed in.
+    /// Packets handed in, and datagrams put together or given up.
     pub packets: u64,
     /// Packets sent on, the director's own answers among them.
     pub transmitted: u64,
@@ -18,6 +22,16 @@ pub struct Stats {
     pub host: u64,
     /// Packets given to another shard.
     pub handed_off: u64,
+    /// Fragments kept until the rest of their datagram came. Each is counted in
+    /// one of the next two when its datagram has come to its end.
+    pub held: u64,
+    /// Of these, fragments of datagrams that came whole, or turned out to be the
+    /// host's.
+    pub joined: u64,
+    /// Of these, fragments of datagrams that were given up.
+    pub given_up: u64,
+    /// Packets too long for the MTU ahead; counted in `transmitted` too.
+    pub cut: u64,
     /// Packets dropped, in the order of [`DropReason::ALL`].
     drops: [u64; DropReason::ALL.len()],
     /// ICMP answers made in place of a packet; counted in `transmitted` too.
@@ -54,6 +68,10 @@ impl Stats {
             transmitted: 0,
             host: 0,
             handed_off: 0,
+            held: 0,
+            joined: 0,
+            given_up: 0,
+            cut: 0,
             drops: [0; DropReason::ALL.len()],
             answers: 0,
             opened: 0,
@@ -89,6 +107,10 @@ impl Stats {
         self.transmitted += other.transmitted;
         self.host += other.host;
         self.handed_off += other.handed_off;
+        self.held += other.held;
+        self.joined += other.joined;
+        self.given_up += other.given_up;
+        self.cut += other.cut;
         self.answers += other.answers;
         self.opened += other.opened;
         self.closed += other.closed;
@@ -112,6 +134,10 @@ impl Stats {
             self.transmitted,
             self.host,
             self.handed_off,
+            self.held,
+            self.joined,
+            self.given_up,
+            self.cut,
             self.answers,
             self.opened,
             self.closed,
@@ -135,6 +161,10 @@ impl Stats {
             &mut self.transmitted,
             &mut self.host,
             &mut self.handed_off,
+            &mut self.held,
+            &mut self.joined,
+            &mut self.given_up,
+            &mut self.cut,
             &mut self.answers,
             &mut self.opened,
             &mut self.closed,
@@ -162,10 +192,23 @@ impl Stats {
         self.packets += 1;
         match verdict {
             Verdict::Transmit(_) => self.transmitted += 1,
+            Verdict::Cut(..) => {
+                self.transmitted += 1;
+                self.cut += 1;
+            }
+            Verdict::Held => self.held += 1,
+            // Counted by what becomes of it in the end.
+            Verdict::Fragment => self.packets -= 1,
             Verdict::Host | Verdict::Deliver => self.host += 1,
             Verdict::Handoff(_) => self.handed_off += 1,
             Verdict::Drop(reason) => self.drops[reason.index()] += 1,
         }
+    }
+
+    /// Counts a datagram in so many fragments as dropped.
+    pub(crate) fn give_up(&mut self, reason: DropReason, fragments: u16) {
+        self.count(Verdict::Drop(reason));
+        self.given_up += u64::from(fragments);
     }
 
     pub(crate) fn count_packet(&mut self, id: RealServerId, direction: Direction, bytes: u32) {
@@ -199,7 +242,7 @@ impl Stats {
 }
 
 /// Numbers of a shard besides drops and real servers.
-const FIXED: usize = 7;
+const FIXED: usize = 11;
 /// Numbers of a real server.
 const PER_REAL_SERVER: usize = 5;
 
@@ -228,6 +271,9 @@ mod tests {
             stats.count(Verdict::Drop(reason));
         }
         stats.count(Verdict::Transmit(Port(0)));
+        stats.count(Verdict::Cut(Port(0), 1400));
+        stats.count(Verdict::Held);
+        stats.count(Verdict::Fragment);
         stats.count(Verdict::Host);
         assert!(
             DropReason::ALL
@@ -235,7 +281,8 @@ mod tests {
                 .all(|reason| stats.dropped(reason) == 1)
         );
         let parts = stats.transmitted + stats.host + stats.handed_off + stats.all_dropped();
-        assert_eq!(stats.packets, parts);
+        assert_eq!(stats.packets, parts + stats.held);
+        assert_eq!((stats.transmitted, stats.cut, stats.held), (2, 1, 1));
     }
 
     #[test]

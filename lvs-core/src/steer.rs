@@ -73,9 +73,13 @@ pub fn shard_of(client: IpAddr, port: u16, seed: Seed, shards: u8) -> ShardId {
     if shards <= 1 {
         return ShardId(0);
     }
+    shard_by(hash_end(client, port, seed), shards)
+}
+
+/// The shard of this hash, 0 where there are none.
+pub(crate) const fn shard_by(hash: u64, shards: u8) -> ShardId {
     // The high half scaled to the range: no division, no bias worth naming.
-    let hash = hash_end(client, port, seed) >> 32;
-    ShardId(((hash * u64::from(shards)) >> 32) as u8)
+    ShardId((((hash >> 32) * shards as u64) >> 32) as u8)
 }
 
 #[cfg(test)]
@@ -130,6 +134,16 @@ mod tests {
             next_owner(&[], ([10, 0, 0, 1].into(), 1), ShardId(0), (seed, 5)),
             None
         );
+    }
+
+    #[test]
+    fn hashes_are_shared_evenly() {
+        let mut counts = [0u32; 3];
+        for n in 0..3000u64 {
+            counts[shard_by(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), 3).index()] += 1;
+        }
+        assert!(counts.iter().all(|count| *count > 900), "{counts:?}");
+        assert_eq!(shard_by(u64::MAX, 1), ShardId(0));
     }
 
     #[test]

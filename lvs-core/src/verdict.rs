@@ -7,6 +7,10 @@ use crate::snapshot::{Port, ShardId};
 pub enum Verdict {
     /// Send it by this port; its bytes are ready for the wire.
     Transmit(Port),
+    /// Longer than the MTU ahead, and free to be fragmented: send it by this
+    /// port in pieces of so many bytes, which [`Shard::cut`](crate::Shard::cut)
+    /// makes of it.
+    Cut(Port, u16),
     /// It is not the director's business: give it to the host's own stack,
     /// unchanged.
     Host,
@@ -17,6 +21,13 @@ pub enum Verdict {
     Drop(DropReason),
     /// Its connection lives with another shard: give it there, unchanged.
     Handoff(ShardId),
+    /// A fragment, unchanged so far: give it, whole, to
+    /// [`Shard::hold`](crate::Shard::hold), which says what becomes of it.
+    Fragment,
+    /// A fragment the shard has a copy of until the rest of its datagram comes:
+    /// free it. What leaves in its stead is fetched with
+    /// [`Shard::release`](crate::Shard::release).
+    Held,
 }
 
 /// Declares the drop reasons once, with a name for people and a counter index
@@ -65,8 +76,26 @@ drop_reasons! {
     /// An ICMP error whose own checksum does not fit, so that it must not be
     /// rewritten.
     BadIcmpChecksum => "bad_icmp_checksum",
-    /// An IP fragment of a service's packet: the director forwards only whole ones.
-    Fragment => "fragment",
+    /// A fragment that contradicts its own headers: no data, a length that is no
+    /// multiple of eight though more follow, or data beyond the 65535 bytes a
+    /// packet may have; or a datagram some fragments of which say that congestion
+    /// cannot be marked, and others that it can (RFC 3168 section 5.3).
+    BadFragment => "bad_fragment",
+    /// A fragment that overlaps another of its datagram without being the same
+    /// again, or disagrees with it on where the datagram ends; the datagram is
+    /// given up (RFC 5722).
+    FragmentOverlap => "fragment_overlap",
+    /// The rest of a datagram did not come in time.
+    FragmentTimeout => "fragment_timeout",
+    /// A datagram that was given up for others as the memory for fragments was
+    /// full, or a fragment for which there was none.
+    FragmentMemory => "fragment_memory",
+    /// The same where it was its source that has no larger share of that memory.
+    FragmentShare => "fragment_share",
+    /// A fragment that had come before.
+    FragmentDuplicate => "fragment_duplicate",
+    /// A fragment of a datagram in more of them than any link needs.
+    TooManyFragments => "too_many_fragments",
     /// No real server of the service takes new connections, and the client
     /// cannot be told (the packet was an error itself, or has no room for an answer).
     NoRealServer => "no_real_server",
@@ -89,9 +118,6 @@ drop_reasons! {
     TtlExpired => "ttl_expired",
     /// Longer than the MTU ahead, and no answer can be made of this packet.
     TooBig => "too_big",
-    /// Longer than the MTU ahead and free to be fragmented, which the director
-    /// does not do.
-    FragmentationNeeded => "fragmentation_needed",
     /// Its sender was owed an ICMP answer, but too many were sent just now.
     AnswerLimited => "answer_limited",
     /// An ICMP error about a tunnel of the director's own, taken note of; the

@@ -61,13 +61,15 @@ enum {
 	ANY_FRAGMENT_6 = BIG_ENDIAN_16(0xfff9),
 };
 
-/* Reads an IPv4 header; returns 0 when it is malformed. */
+/* Reads an IPv4 header; returns 0 when it is malformed. The last fragment of a
+ * datagram may have less data than ports take. */
 INLINE int read_ipv4(struct frame *frame, __u32 at, struct packet *packet)
 {
-	struct ipv4 ip;
+	struct ipv4 ip = {};
 	__u32 length;
+	int has_ports = READ(frame, at, &ip);
 
-	if (!READ(frame, at, &ip))
+	if (!has_ports && !copy(frame, at, &ip, sizeof(ip) - sizeof(ip.ports)))
 		return 0;
 	length = (ip.version_and_length & 15) * 4;
 	if (ip.version_and_length >> 4 != 4 || length < 20)
@@ -78,7 +80,9 @@ INLINE int read_ipv4(struct frame *frame, __u32 at, struct packet *packet)
 	packet->fragment = !!(ip.fragment & (frame->outermost ? ANY_FRAGMENT : LATER_FRAGMENT));
 	packet->behind = at + length;
 	packet->ports = ip.ports;
-	return length == 20 || copy(frame, packet->behind, &packet->ports, 4);
+	if (packet->fragment)
+		return 1;
+	return length == 20 ? has_ports : copy(frame, packet->behind, &packet->ports, 4);
 }
 
 INLINE int is_extension(__u8 next)

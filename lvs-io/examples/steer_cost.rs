@@ -20,7 +20,7 @@ use std::slice;
 use std::time::Duration;
 
 use af_xdp::{Socket, SocketConfig, Umem, UmemConfig};
-use frames::{FRAGMENT, TCP, UDP, extended, fragment, frame, icmp, packet, tagged};
+use frames::{FRAGMENT, NEAR_MAC, TCP, UDP, extended, fragment, frame, icmp, packet, tagged};
 use lvs_io::Nic;
 use lvs_io::netlink::{Network, VethEnd};
 use lvs_io::program::{End, Steer, Steering, XdpMode, Yardstick};
@@ -57,7 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn make_nic() -> Result<Nic, Box<dyn Error>> {
     let mut network = Network::open()?;
-    network.add_veth(&VethEnd::new("near"), &VethEnd::new("far"))?;
+    // Frames for another are not looked into.
+    let near = VethEnd::new("near").mac(NEAR_MAC);
+    network.add_veth(&near, &VethEnd::new("far"))?;
     network.set_up("near")?;
     Ok(Nic::named("near")?)
 }

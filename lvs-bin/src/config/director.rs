@@ -1,8 +1,9 @@
-//! `[director]` and `[timeouts]`.
+//! `[director]`, `[fragments]` and `[timeouts]`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use lvs_core::FragmentLimits;
 use lvs_core::config::Timeouts;
 use lvs_io::{Options, WantedMode};
 
@@ -20,6 +21,8 @@ pub struct DirectorSettings {
     pub workers: Option<usize>,
     /// Connections that can be kept at once, over all workers.
     pub connections: usize,
+    /// What may be kept of fragments, and for how long.
+    pub fragments: FragmentLimits,
 }
 
 impl DirectorSettings {
@@ -41,6 +44,7 @@ pub(super) fn settings<'t>(
     let known = ["interfaces", "mode", "workers", "connections"];
     let help = "add a section [director] with interfaces = [\"eth0\"]";
     file.require("director", help, reading);
+    let fragments = fragments(file, reading);
     let fields = file.table("director", &known, reading)?;
     let help = "name the interfaces to serve, as in interfaces = [\"eth0\"]";
     fields.require("interfaces", help, reading);
@@ -53,8 +57,32 @@ pub(super) fn settings<'t>(
         mode: fields.choice("mode", &MODES, reading).unwrap_or_default(),
         workers: workers.map(|workers| workers.value as usize),
         connections: connections.map_or(DEFAULT_CONNECTIONS, |given| given.value as usize),
+        fragments,
         interfaces: checked_interfaces(&fields, interfaces?, reading),
     })
+}
+
+/// Reads `[fragments]`; what is not given keeps its default.
+fn fragments<'t>(file: &Fields<'t>, reading: &mut Reading<'t>) -> FragmentLimits {
+    let mut limits = FragmentLimits::LINUX;
+    let known = ["memory", "ipv4_time", "ipv6_time"];
+    let Some(fields) = file.table("fragments", &known, reading) else {
+        return limits;
+    };
+    let help = format!("bytes; leave it out for {}", limits.memory);
+    if let Some(bytes) = fields.number("memory", FRAGMENT_MEMORY, &help, reading) {
+        limits.memory = bytes.value as usize;
+    }
+    for (name, time) in [
+        ("ipv4_time", &mut limits.ipv4_time),
+        ("ipv6_time", &mut limits.ipv6_time),
+    ] {
+        let help = format!("seconds; leave it out for {}", time.as_secs());
+        if let Some(seconds) = fields.number(name, FRAGMENT_TIME, &help, reading) {
+            *time = Duration::from_secs(seconds.value);
+        }
+    }
+    limits
 }
 
 /// Reads `[timeouts]`; what is not given keeps its default.
@@ -124,5 +152,9 @@ const MODES: [(&str, WantedMode); 4] = [
 const WORKERS: RangeInclusive<u64> = 1..=255;
 const CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000_000;
 const DEFAULT_CONNECTIONS: usize = 1_000_000;
+/// From a datagram as long as they get to 64 GiB.
+const FRAGMENT_MEMORY: RangeInclusive<u64> = 1 << 16..=1 << 36;
+/// No datagram lives longer (RFC 791 section 3.2).
+const FRAGMENT_TIME: RangeInclusive<u64> = 1..=255;
 /// 31 days, the longest that ipvsadm takes.
 const SECONDS: RangeInclusive<u64> = 1..=31 * 86_400;

@@ -81,7 +81,14 @@ impl Settings {
     fn of<'t>(table: &'t DeTable<'t>, reading: &mut Reading<'t>) -> Option<Self> {
         let fields = Fields::of_file(
             table,
-            &["director", "timeouts", "settings", "mark", "service"],
+            &[
+                "director",
+                "fragments",
+                "timeouts",
+                "settings",
+                "mark",
+                "service",
+            ],
             reading,
         );
         let director = director::settings(&fields, reading);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lvs_core::FragmentLimits;
 use lvs_core::config::{
     Config, ForwardingMethod, GueChecksum, Protocol, RealServer, Scheduler, Service, Timeouts,
     Tunnel,
@@ -67,6 +68,7 @@ fn the_example_says_what_it_looks_like() {
             mode: WantedMode::Auto,
             workers: None,
             connections: 1_000_000,
+            fragments: FragmentLimits::LINUX,
         },
         config: Config::new([web, dns]).unwrap(),
         names: BTreeMap::from(names),
@@ -115,6 +117,26 @@ fn what_is_left_out_has_a_default() {
     let service = &read.config.services()[0];
     assert_eq!(service.scheduler, Scheduler::WeightedLeastConnection);
     assert!(read.names.is_empty());
+}
+
+#[test]
+fn fragments_have_limits() {
+    let read = |fragments: &str| {
+        let text = format!("director.interfaces = ['a']\n[fragments]\n{fragments}\n");
+        Settings::parse("lvs.toml", &text).map(|read| read.director.fragments)
+    };
+    assert_eq!(read(""), Ok(FragmentLimits::LINUX));
+    assert_eq!(
+        read("memory = 16_777_216\nipv4_time = 10\nipv6_time = 20"),
+        Ok(FragmentLimits {
+            memory: 16 << 20,
+            ipv4_time: Duration::from_secs(10),
+            ipv6_time: Duration::from_secs(20),
+        })
+    );
+    for wrong in ["memory = 1000", "ipv4_time = 0", "ipv6_time = 256"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

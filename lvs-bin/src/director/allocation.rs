@@ -13,11 +13,13 @@ use lvs_core::{
 };
 use lvs_io::{LoopbackPeer, Nic, Queues};
 
-use super::burst::{Burst, Sink};
+use super::burst::Burst;
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
 use super::idle::{Idle, Waiting};
 use super::mailbox::Publisher;
+use super::outlets::Sink;
+use super::pieces::Blank;
 use super::worker::Worker;
 use super::{handoff, mailbox};
 
@@ -99,7 +101,8 @@ fn config(weight: u32) -> Arc<Config> {
     Config::new(services).unwrap()
 }
 
-fn worker<'m>(
+/// A worker with a client on its first NIC and a real server on its second.
+pub(super) fn worker<'m>(
     memory: &'m mut [Line],
     planner: &mut Planner,
 ) -> (Worker<'m>, Publisher, Vec<LoopbackPeer>) {
@@ -125,6 +128,7 @@ fn worker<'m>(
         board: Arc::new(Board::new(&Stats::new(limits.real_servers))),
         counters: WorkerCounters::default(),
         burst: Burst::new(false, 1),
+        blank: Blank::new(),
         sink: Sink::new(2),
         idle: Idle::new(Waiting::Adaptive, 2),
         began: Clock::now(),
@@ -136,7 +140,8 @@ fn worker<'m>(
 }
 
 /// A frame of every class for the turn of this number: first packets, later
-/// ones, replies, those that are answered, refused or the host's.
+/// ones, replies, those that are answered, refused or the host's, those that are
+/// cut, and fragments, of which some lack the rest.
 fn frames(number: u16) -> Vec<(usize, Vec<u8>)> {
     let mut frames = Vec::new();
     let client = 1024 + number % 50_000;
@@ -152,9 +157,17 @@ fn frames(number: u16) -> Vec<(usize, Vec<u8>)> {
     frames.push((1, reply(client)));
     let cut = frames[0].1[..40].to_vec();
     frames.push((0, cut));
-    let mut fragment = udp(client, 1, 64, 400);
-    fragment[20] |= 0x20;
-    frames.push((0, fragment));
+    for port in 1..=3 {
+        frames.push((0, udp(client, port, 64, 1470)));
+        let mut parts = fragments(client, port, 3000);
+        if port == 3 && number.is_multiple_of(2) {
+            parts.rotate_left(1);
+        }
+        if number.is_multiple_of(10) {
+            parts.pop();
+        }
+        frames.extend(parts.into_iter().map(|part| (0, part)));
+    }
     frames.push((0, vec![0xff; 60]));
     frames
 }
@@ -169,14 +182,46 @@ fn tcp(source: u16, port: u16, ttl: u8, length: usize, six: bool) -> Vec<u8> {
     written(to.tcp(source, port, 1, 1000).syn(), length)
 }
 
-fn udp(source: u16, port: u16, ttl: u8, length: usize) -> Vec<u8> {
+/// A datagram to a port of the VIP that may be fragmented.
+pub(super) fn udp(source: u16, port: u16, ttl: u8, length: usize) -> Vec<u8> {
     let to = PacketBuilder::ethernet2(OUTSIDE, [2, 0, 0, 0, 0, 1]);
     let to = to
         .ipv4(CLIENT.octets(), VIP.octets(), ttl)
         .udp(source, port);
     let mut frame = Vec::new();
     to.write(&mut frame, &vec![7; length]).unwrap();
+    allow_fragments(&mut frame);
     frame
+}
+
+/// A datagram of so many bytes in fragments of 1000 bytes, numbered by its source.
+pub(super) fn fragments(source: u16, port: u16, length: usize) -> Vec<Vec<u8>> {
+    let whole = udp(source, port, 64, length);
+    let (headers, data) = whole.split_at(34);
+    let parts = data.chunks(1000).enumerate();
+    parts
+        .map(|(at, part)| {
+            let more = (at + 1) * 1000 < data.len();
+            let offset = (u16::from(more) << 13) | (at * 125) as u16;
+            let mut frame = [headers, part].concat();
+            frame[16..18].copy_from_slice(&(20 + part.len() as u16).to_be_bytes());
+            frame[18..20].copy_from_slice(&source.to_be_bytes());
+            frame[20..22].copy_from_slice(&offset.to_be_bytes());
+            write_header_checksum(&mut frame);
+            frame
+        })
+        .collect()
+}
+
+fn allow_fragments(frame: &mut [u8]) {
+    frame[20..22].fill(0);
+    write_header_checksum(frame);
+}
+
+fn write_header_checksum(frame: &mut [u8]) {
+    let header = etherparse::Ipv4Header::from_slice(&frame[14..]).unwrap().0;
+    let checksum = header.calc_header_checksum();
+    frame[24..26].copy_from_slice(&checksum.to_be_bytes());
 }
 
 fn reply(client: u16) -> Vec<u8> {
@@ -231,6 +276,8 @@ fn a_thousand_turns_allocate_nothing() {
     let mut memory: Vec<Line> = vec![[0; 8]; Shard::memory_for(2000)];
     let (mut worker, mut publisher, peers) = worker(&mut memory, &mut planner);
     let network = worker.shard.snapshot().network().clone();
+    while worker.turn(Instant::default()) {}
+    let free = worker.lane.umem.free();
     for number in 0..1000u16 {
         for (queue, frame) in frames(number) {
             assert!(peers[queue].send(&frame));
@@ -245,6 +292,8 @@ fn a_thousand_turns_allocate_nothing() {
         let counted = measure(|| while worker.turn(now) {});
         assert_eq!(counted.count_total, 0, "turn {number}");
         while peers.iter().any(|peer| peer.receive().is_some()) {}
+        worker.turn(now);
+        assert_eq!(worker.lane.umem.free(), free, "turn {number}: chunks");
     }
     let stats = worker.shard.stats();
     let done = [
@@ -254,6 +303,10 @@ fn a_thousand_turns_allocate_nothing() {
         stats.opened,
         stats.closed,
         stats.all_dropped(),
+        stats.cut,
+        stats.held,
+        stats.joined,
+        worker.counters.pieces,
     ];
     assert!(done.iter().all(|count| *count > 100), "{stats:?}");
 }

@@ -4,12 +4,14 @@
 use arrayvec::ArrayVec;
 
 use af_xdp::{Frame, Umem};
-use lvs_core::{ChecksumState, Instant, PacketBuf, Port, Shard, ShardId, Tail, Verdict};
-use lvs_io::{Punt, Queue};
+use lvs_core::{ChecksumState, Instant, PacketBuf, Port, Shard, Tail, Verdict};
+use lvs_io::Queue;
 
 use super::counters::WorkerCounters;
 use super::handoff::Exchange;
 use super::host_port::HostPort;
+use super::outlets::{Outlets, give_back, hand_off, lay_out, send_on};
+use super::pieces::Blank;
 
 /// The packets a worker has in its hands, in order; a packet is one frame, or
 /// several of which all but the last continue.
@@ -18,6 +20,8 @@ pub(super) struct Burst {
     /// Whether the host gets every frame too, and loses only what the director
     /// asks for: so it is with packet sockets.
     shared: bool,
+    /// Whether other workers handed it over.
+    handed_over: bool,
     frames: Vec<Frame>,
     packets: ArrayVec<Packet, BATCH>,
 }
@@ -36,34 +40,13 @@ struct Packet {
     keeps_tail: bool,
 }
 
-/// Frames that leave, by port.
-#[derive(Debug)]
-pub(super) struct Sink {
-    ports: Vec<Vec<Frame>>,
-}
-
-impl Sink {
-    pub(super) fn new(ports: usize) -> Self {
-        Self {
-            ports: (0..ports).map(|_| Vec::with_capacity(BACKLOG)).collect(),
-        }
-    }
-
-    pub(super) fn ports_mut(&mut self) -> impl Iterator<Item = &mut Vec<Frame>> {
-        self.ports.iter_mut()
-    }
-
-    pub(super) fn has_frames(&self) -> bool {
-        self.ports.iter().any(|frames| !frames.is_empty())
-    }
-}
-
 impl Burst {
     /// An empty burst with room for a batch of packets of up to `frames_each`
     /// frames.
     pub(super) fn new(shared: bool, frames_each: usize) -> Self {
         Self {
             shared,
+            handed_over: false,
             frames: Vec::with_capacity(BATCH * frames_each.clamp(2, MOST_FRAMES)),
             packets: ArrayVec::new(),
         }
@@ -77,6 +60,7 @@ impl Burst {
         ingress: Port,
     ) -> usize {
         self.packets.clear();
+        self.handed_over = false;
         let count = queue.receive(umem, &mut self.frames, BATCH);
         let mut first = 0;
         for at in 0..self.frames.len() {
@@ -97,10 +81,11 @@ impl Burst {
         counters: &mut WorkerCounters,
     ) -> usize {
         self.packets.clear();
+        self.handed_over = true;
         exchange.receive(BATCH, |parcel| {
             counters.taken_over += 1;
             let first = self.frames.len();
-            if unpack(&parcel.bytes, umem, &mut self.frames) {
+            if lay_out(&parcel.bytes, umem, &mut self.frames) {
                 self.note(first, self.frames.len() - first, parcel.ingress);
             } else {
                 counters.no_chunk += 1;
@@ -122,7 +107,7 @@ impl Burst {
         {
             count += 1;
             let first = self.frames.len();
-            if unpack(bytes, umem, &mut self.frames) {
+            if lay_out(bytes, umem, &mut self.frames) {
                 self.note(first, self.frames.len() - first, Port::HOST);
             } else {
                 counters.no_chunk += 1;
@@ -132,8 +117,22 @@ impl Burst {
         count
     }
 
-    /// Asks the shard what becomes of each packet.
+    /// Asks the shard what becomes of each packet, and which fragments it keeps.
     pub(super) fn process(
+        &mut self,
+        umem: &mut Umem,
+        shard: &mut Shard<'_>,
+        usual: ChecksumState,
+        now: Instant,
+    ) {
+        self.decide(umem, shard, usual, now);
+        let mut packets = self.packets.iter();
+        if packets.any(|packet| packet.verdict == Verdict::Fragment) {
+            self.hold(umem, shard, now);
+        }
+    }
+
+    fn decide(
         &mut self,
         umem: &mut Umem,
         shard: &mut Shard<'_>,
@@ -172,45 +171,62 @@ impl Burst {
         }
     }
 
+    fn hold(&mut self, umem: &Umem, shard: &mut Shard<'_>, now: Instant) {
+        let mut rest = &self.frames[..];
+        for packet in &mut self.packets {
+            let (frames, behind) = rest.split_at(packet.frames);
+            rest = behind;
+            if packet.verdict == Verdict::Fragment {
+                let frames = frames.iter().take(MOST_FRAMES);
+                let parts: ArrayVec<&[u8], MOST_FRAMES> =
+                    frames.map(|frame| umem.bytes(frame)).collect();
+                packet.verdict = shard.hold(now, packet.ingress, self.handed_over, &parts);
+            }
+        }
+    }
+
     /// Acts on each verdict: every frame is passed on or freed, and the burst
     /// is empty afterwards.
     pub(super) fn act(
         &mut self,
-        umem: &mut Umem,
-        sink: &mut Sink,
-        exchange: &Exchange,
-        host: Option<&Punt>,
-        counters: &mut WorkerCounters,
+        shard: &mut Shard<'_>,
+        blank: &mut Blank,
+        outlets: &mut Outlets<'_>,
     ) {
-        let mut at = 0;
-        for packet in &self.packets {
-            let frames = &self.frames[at..at + packet.frames];
-            at += packet.frames;
-            match packet.verdict {
-                Verdict::Host if packet.host_keeps => counters.host_has_copy += 1,
-                Verdict::Host if packet.ingress == Port::HOST => {
-                    send_on(frames, umem, host, counters);
-                }
-                // The copy that the host may have is not rewritten.
-                Verdict::Deliver if host.is_none() => counters.give_back_refused += 1,
-                Verdict::Host | Verdict::Deliver => give_back(frames, umem, host, counters),
-                Verdict::Handoff(shard) => {
-                    hand_off(frames, umem, exchange, shard, packet.ingress, counters)
-                }
-                Verdict::Transmit(_) | Verdict::Drop(_) => {}
-            }
-        }
         let mut frames = self.frames.drain(..);
         for packet in &self.packets {
+            let kept = if packet.keeps_tail { packet.frames } else { 1 };
+            let whole = frames.as_slice().get(..packet.frames).unwrap_or(&[]);
+            let bytes = whole.iter().map(|frame| outlets.umem.bytes(frame));
+            match packet.verdict {
+                Verdict::Host if packet.host_keeps => outlets.counters.host_has_copy += 1,
+                Verdict::Host if packet.ingress == Port::HOST => {
+                    send_on(bytes, outlets.host, outlets.counters);
+                }
+                // The copy that the host may have is not rewritten.
+                Verdict::Deliver if outlets.host.is_none() => {
+                    outlets.counters.give_back_refused += 1;
+                }
+                Verdict::Host | Verdict::Deliver => {
+                    give_back(bytes, outlets.host, outlets.counters);
+                }
+                Verdict::Handoff(owner) => {
+                    let (exchange, ingress) = (outlets.exchange, packet.ingress);
+                    hand_off(bytes, exchange, owner, ingress, outlets.counters);
+                }
+                Verdict::Cut(port, mtu) => {
+                    let whole = whole.get(..kept).unwrap_or(&[]);
+                    blank.cut(whole, (port, mtu), shard, outlets);
+                }
+                Verdict::Transmit(_) | Verdict::Drop(_) | Verdict::Held | Verdict::Fragment => {}
+            }
             let frames = frames.by_ref().take(packet.frames);
             match packet.verdict {
-                Verdict::Transmit(port) => sink.put(frames, packet, umem, port, counters),
-                Verdict::Host | Verdict::Deliver | Verdict::Handoff(_) | Verdict::Drop(_) => {
-                    frames.for_each(|frame| umem.release(frame));
-                }
+                Verdict::Transmit(port) => outlets.transmit(frames, kept, port),
+                _ => outlets.free(frames),
             }
         }
-        frames.for_each(|frame| umem.release(frame));
+        outlets.free(frames);
     }
 
     fn note(&mut self, first: usize, frames: usize, ingress: Port) {
@@ -228,122 +244,8 @@ impl Burst {
     }
 }
 
-impl Sink {
-    /// Queues a packet's frames for a port, or frees them where that is not possible.
-    fn put(
-        &mut self,
-        frames: impl Iterator<Item = Frame>,
-        packet: &Packet,
-        umem: &mut Umem,
-        port: Port,
-        counters: &mut WorkerCounters,
-    ) {
-        let kept = if packet.keeps_tail { packet.frames } else { 1 };
-        let out = self.ports.get_mut(port.index());
-        let Some(out) = out.filter(|out| out.len() + kept <= BACKLOG) else {
-            match self.ports.get(port.index()) {
-                Some(_) => counters.transmit_full += 1,
-                None => counters.no_such_port += 1,
-            }
-            return frames.for_each(|frame| umem.release(frame));
-        };
-        for (number, mut frame) in frames.enumerate() {
-            if number >= kept {
-                umem.release(frame);
-                continue;
-            }
-            frame.set_continues(number + 1 < kept);
-            // The shard has completed it.
-            frame.set_checksum_unready(false);
-            out.push(frame);
-        }
-    }
-}
-
-/// Gives a packet back to the host's stack, without its Ethernet header.
-fn give_back(frames: &[Frame], umem: &Umem, host: Option<&Punt>, counters: &mut WorkerCounters) {
-    let Some(host) = host else {
-        counters.host_has_copy += 1;
-        return;
-    };
-    if host.give_back_pieces(&packet_of(frames, umem), false) {
-        counters.given_back += 1;
-    } else {
-        counters.give_back_refused += 1;
-    }
-}
-
-/// Sends a packet that the host has sent, and that is none of the director's
-/// business, the way the host would have.
-fn send_on(frames: &[Frame], umem: &Umem, host: Option<&Punt>, counters: &mut WorkerCounters) {
-    if host.is_some_and(|host| host.send_on(&packet_of(frames, umem))) {
-        counters.sent_on += 1;
-    } else {
-        counters.give_back_refused += 1;
-    }
-}
-
-/// The IP packet in some frames, piece by piece.
-fn packet_of<'u>(frames: &[Frame], umem: &'u Umem) -> ArrayVec<&'u [u8], MOST_FRAMES> {
-    let frames = frames.iter().take(MOST_FRAMES);
-    let mut pieces: ArrayVec<&[u8], MOST_FRAMES> = frames.map(|frame| umem.bytes(frame)).collect();
-    if let Some(head) = pieces.first_mut() {
-        *head = head.get(ethernet_length(head)..).unwrap_or(&[]);
-    }
-    pieces
-}
-
-/// Copies a packet to the worker that owns its connection.
-fn hand_off(
-    frames: &[Frame],
-    umem: &Umem,
-    exchange: &Exchange,
-    owner: ShardId,
-    ingress: Port,
-    counters: &mut WorkerCounters,
-) {
-    if exchange.send(owner, ingress, frames.iter().map(|frame| umem.bytes(frame))) {
-        counters.handed_off += 1;
-    } else {
-        counters.handoff_full += 1;
-    }
-}
-
-/// Lays bytes into as many frames as it takes; nothing when there are too few
-/// free chunks.
-fn unpack(bytes: &[u8], umem: &mut Umem, frames: &mut Vec<Frame>) -> bool {
-    let room = umem.room().max(1);
-    let needed = bytes.len().div_ceil(room);
-    if needed > umem.free() || frames.len() + needed > frames.capacity() {
-        return false;
-    }
-    for (number, piece) in (1..).zip(bytes.chunks(room)) {
-        let Some(mut frame) = umem.allocate() else {
-            return false;
-        };
-        let parts = umem.parts_mut(&mut frame);
-        let start = parts.range.start;
-        parts.chunk[start..start + piece.len()].copy_from_slice(piece);
-        parts.range.end = start + piece.len();
-        frame.set_continues(number < needed);
-        frames.push(frame);
-    }
-    true
-}
-
-/// Bytes before the IP header: 14, or 18 with an 802.1Q tag.
-fn ethernet_length(frame: &[u8]) -> usize {
-    if frame.get(12..14) == Some(&[0x81, 0x00]) {
-        18
-    } else {
-        14
-    }
-}
-
 /// Packets directed together; the size of the shard's own batches.
 pub(super) const BATCH: usize = 32;
 /// Frames of one packet at most: 9018 bytes in chunks of 2048 less headroom
 /// take six.
-const MOST_FRAMES: usize = 32;
-/// Frames that wait for a port that is slower than the others, per port.
-const BACKLOG: usize = 1024;
+pub(super) const MOST_FRAMES: usize = 32;

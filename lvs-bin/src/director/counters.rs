@@ -64,6 +64,13 @@ worker_counters! {
     handoff_full,
     /// Packets lost because no chunk was free to take them over.
     no_chunk,
+    /// Frames sent that the shard wrote: pieces of packets that were cut, and of
+    /// datagrams that came in fragments.
+    pieces,
+    /// Pieces lost because no chunk was free for them.
+    no_chunk_for_piece,
+    /// Packets lost because they could not be cut.
+    not_cut,
     /// Packets lost because the port they leave by was too far behind.
     transmit_full,
     /// Packets lost because they leave by a port the worker does not have.

@@ -25,6 +25,8 @@ mod idle;
 mod mailbox;
 mod memory;
 mod options;
+mod outlets;
+mod pieces;
 mod stats;
 mod steers;
 pub(crate) mod surroundings;
@@ -125,6 +127,7 @@ impl Director {
             shards,
             services: options.services,
             real_servers: options.real_servers,
+            fragments: options.fragments,
             seed: options
                 .seed
                 .unwrap_or_else(|| RandomState::new().build_hasher().finish()),

@@ -1,6 +1,6 @@
 //! How a director runs: [`DirectorOptions`].
 
-use lvs_core::Network;
+use lvs_core::{FragmentLimits, Network};
 
 use super::idle::Waiting;
 
@@ -15,6 +15,9 @@ pub struct DirectorOptions {
     /// Real servers it can have at one time, removed ones that still hold
     /// connections included.
     pub real_servers: usize,
+    /// How many fragments it keeps until the rest of their datagrams comes, and
+    /// for how long; as Linux does by default.
+    pub fragments: FragmentLimits,
     /// What workers do when there are no frames.
     pub waiting: Waiting,
     /// Whether each worker stays on one processor.
@@ -31,6 +34,7 @@ impl Default for DirectorOptions {
             connections: 1 << 20,
             services: 1024,
             real_servers: 4096,
+            fragments: FragmentLimits::LINUX,
             waiting: Waiting::Adaptive,
             pin: true,
             network: None,

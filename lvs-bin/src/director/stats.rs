@@ -57,6 +57,8 @@ impl DirectorStats {
             ("give_back_refused", workers.give_back_refused),
             ("handoff_full", workers.handoff_full),
             ("no_chunk", workers.no_chunk),
+            ("no_chunk_for_piece", workers.no_chunk_for_piece),
+            ("not_cut", workers.not_cut),
             ("transmit_full", workers.transmit_full),
             ("no_such_port", workers.no_such_port),
             ("receive_ring_full", workers.receive_ring_full),
@@ -81,6 +83,13 @@ impl fmt::Display for DirectorStats {
             shards.handed_off,
             shards.all_dropped(),
         )?;
+        if shards.held > 0 || shards.cut > 0 {
+            writeln!(
+                f,
+                "fragments held {}: joined {}, given up {}; packets cut {}; pieces sent {}",
+                shards.held, shards.joined, shards.given_up, shards.cut, self.workers.pieces,
+            )?;
+        }
         for (reason, count) in self.drops() {
             writeln!(f, "  dropped {reason}: {count}")?;
         }

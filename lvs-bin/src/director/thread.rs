@@ -12,7 +12,7 @@ use lvs_core::{Instant, Limits, Shard, ShardId, Snapshot};
 use lvs_io::{Lane, Mode, Punt};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::burst::{Burst, Sink};
+use super::burst::Burst;
 use super::control::{Control, Surroundings};
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
@@ -21,6 +21,8 @@ use super::host_port::HostPort;
 use super::idle::{Idle, Waiting};
 use super::mailbox::{self, Inbox};
 use super::memory::Watch;
+use super::outlets::Sink;
+use super::pieces::Blank;
 use super::witness::News;
 use super::worker::Worker;
 use super::{Director, DirectorError, DirectorOptions};
@@ -166,6 +168,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         board: beginning.board,
         counters: WorkerCounters::default(),
         burst,
+        blank: Blank::new(),
         sink: Sink::new(beginning.ports),
         idle,
         began: beginning.began,

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant as Clock};
 use lvs_core::{ChecksumState, Instant, Port, Shard};
 use lvs_io::{Checksum, Lane, Punt};
 
-use super::burst::{Burst, Sink};
+use super::burst::Burst;
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
 use super::handoff::Exchange;
 use super::host_port::HostPort;
 use super::idle::Idle;
 use super::mailbox::Inbox;
+use super::outlets::{Outlets, Sink};
+use super::pieces::Blank;
 
 /// Everything one worker owns. Nothing of it is shared but the ends of rings.
 pub(super) struct Worker<'m> {
@@ -27,6 +29,7 @@ pub(super) struct Worker<'m> {
     pub(super) board: Arc<Board>,
     pub(super) counters: WorkerCounters,
     pub(super) burst: Burst,
+    pub(super) blank: Blank,
     pub(super) sink: Sink,
     pub(super) idle: Idle,
     /// The origin of the shard's time; the same for all workers.
@@ -38,7 +41,7 @@ pub(super) struct Worker<'m> {
     pub(super) has_news: bool,
 }
 
-impl Worker<'_> {
+impl<'m> Worker<'m> {
     /// One turn of the main loop; whether there was anything to do.
     ///
     /// Nothing here blocks, allocates, logs or fails.
@@ -52,7 +55,10 @@ impl Worker<'_> {
         }
         self.flush();
         self.shard.expire(now, EXPIRE_BUDGET);
-        // What is over budget is for the next turn, not for after a rest.
+        // What expired of fragments leaves with the next turn. That, and what is
+        // over budget, is not for after a rest.
+        busy |= self.shard.is_release_due();
+        self.release(now);
         busy |= self.shard.is_expiry_due(now);
         self.housekeep(now);
         self.counters.turns += 1;
@@ -158,18 +164,32 @@ impl Worker<'_> {
         true
     }
 
-    /// Directs the burst at hand and acts on the verdicts.
+    /// Directs the burst at hand, acts on the verdicts, and passes on what held
+    /// fragments make now.
     fn direct(&mut self, checksum: ChecksumState, now: Instant) {
-        let umem = &mut self.lane.umem;
-        let host = self.punt.as_deref();
-        self.burst.process(umem, &mut self.shard, checksum, now);
-        self.burst.act(
-            umem,
-            &mut self.sink,
-            &self.exchange,
-            host,
-            &mut self.counters,
-        );
+        self.burst
+            .process(&mut self.lane.umem, &mut self.shard, checksum, now);
+        let (burst, shard, blank, mut outlets) = self.at_work();
+        burst.act(shard, blank, &mut outlets);
+        blank.release(now, shard, &mut outlets);
+    }
+
+    /// Passes on what leaves in the stead of held fragments.
+    fn release(&mut self, now: Instant) {
+        let (_, shard, blank, mut outlets) = self.at_work();
+        blank.release(now, shard, &mut outlets);
+    }
+
+    /// Its parts that have packets in hand, and the ways out.
+    fn at_work(&mut self) -> (&mut Burst, &mut Shard<'m>, &mut Blank, Outlets<'_>) {
+        let outlets = Outlets {
+            umem: &mut self.lane.umem,
+            sink: &mut self.sink,
+            exchange: &self.exchange,
+            host: self.punt.as_deref(),
+            counters: &mut self.counters,
+        };
+        (&mut self.burst, &mut self.shard, &mut self.blank, outlets)
     }
 
     fn flush(&mut self) {
@@ -293,6 +313,7 @@ mod tests {
             board: Arc::new(Board::new(&Stats::new(limits.real_servers))),
             counters: WorkerCounters::default(),
             burst: Burst::new(false, 1),
+            blank: Blank::new(),
             sink: Sink::new(1),
             idle: Idle::new(Waiting::Adaptive, 1),
             began: Clock::now(),

@@ -44,6 +44,9 @@ pub(crate) struct Director<'m> {
     rules: Vec<SourceRule>,
 }
 
+/// What becomes of a frame, and how it looks then.
+pub(crate) type Outcome = (Verdict, Vec<u8>);
+
 impl<'m> Director<'m> {
     /// The director before any command, its connections in `memory`.
     pub(crate) fn new(memory: &'m mut [Line]) -> Self {
@@ -145,8 +148,9 @@ impl<'m> Director<'m> {
         self.publish()
     }
 
-    /// Has the shard decide on a frame; what it sends, if it does.
-    pub(crate) fn receive(&mut self, now: Instant, port: Port, frame: &[u8]) -> (Verdict, Vec<u8>) {
+    /// Has the shard decide on a frame: what becomes of it, and of frames that
+    /// leave with it.
+    pub(crate) fn receive(&mut self, now: Instant, port: Port, frame: &[u8]) -> Vec<Outcome> {
         // Room on both sides, filled with what must not show.
         let mut chunk = vec![0xa5; HEADROOM + frame.len() + HEADROOM];
         let mut range: Range<usize> = HEADROOM..HEADROOM + frame.len();
@@ -154,7 +158,32 @@ impl<'m> Director<'m> {
         let mut verdicts = [Verdict::Host];
         let mut packets = [PacketBuf::new(&mut chunk, &mut range, port)];
         self.shard.process(now, &mut packets, &mut verdicts);
-        (verdicts[0], chunk[range].to_vec())
+        let bytes = chunk[range].to_vec();
+        let mut outcomes = match verdicts[0] {
+            Verdict::Cut(port, mtu) => {
+                let mut pieces = self.shard.cut(&bytes, mtu).unwrap();
+                let mut into = vec![0; Shard::LONGEST_FRAME];
+                let piece = || {
+                    let length = pieces.write_next(&[&bytes], &mut into)?;
+                    Some((Verdict::Transmit(port), into[..length].to_vec()))
+                };
+                std::iter::from_fn(piece).collect()
+            }
+            Verdict::Fragment => vec![(self.shard.hold(now, port, false, &[&bytes]), bytes)],
+            verdict => vec![(verdict, bytes)],
+        };
+        outcomes.extend(self.released(now));
+        outcomes
+    }
+
+    /// What leaves in the stead of fragments that were held.
+    pub(crate) fn released(&mut self, now: Instant) -> Vec<Outcome> {
+        let mut into = vec![0; Shard::LONGEST_FRAME];
+        let release = || {
+            let released = self.shard.release(now, &mut into)?;
+            Some((released.verdict, into[..released.length].to_vec()))
+        };
+        std::iter::from_fn(release).collect()
     }
 
     /// Whether the host marks a frame.

@@ -4,7 +4,7 @@ use lvs_core::{Instant, Line, Port, Shard, Verdict};
 
 use crate::command;
 use crate::differences;
-use crate::director::Director;
+use crate::director::{Director, Outcome};
 use crate::frame;
 use crate::host::{self, Leaving};
 use crate::printed;
@@ -23,23 +23,33 @@ pub(crate) fn play(scenario: &Scenario) -> Result<(), String> {
         let done = run(&mut director, line, "", &Printed::default());
         done.map_err(|why| format!("setup, {line}:\n{why}"))?;
     }
-    for (number, step) in (1..).zip(&scenario.steps) {
-        play_step(step, &mut director)
+    let later = scenario.steps.iter().skip(1).map(|step| step.at);
+    let ends = later.chain([f64::INFINITY]);
+    for ((number, step), end) in (1..).zip(&scenario.steps).zip(ends) {
+        play_step(step, end, &mut director)
             .map_err(|why| format!("step {number}, {}, at {:.3} s:\n{why}", step.act, step.at))?;
     }
     Ok(())
 }
 
-fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
-    let now = instant(START + step.at);
-    for round in 1.. {
-        let moment = START + f64::from(round) * ROUND;
-        if moment > START + step.at {
-            break;
+/// Lets time pass until so many seconds after the first step; what leaves meanwhile.
+fn wait(director: &mut Director<'_>, until: f64) -> Result<Vec<(Port, Vec<u8>)>, String> {
+    let rounds = (1..).map(|round| f64::from(round) * ROUND);
+    let moments = rounds.take_while(|moment| *moment <= until);
+    let mut out = Vec::new();
+    for moment in moments.chain([until]) {
+        let now = instant(START + moment);
+        director.shard.expire(now, u32::MAX);
+        for outcome in director.released(now) {
+            out.extend(act(director, now, Port(0), outcome, &[])?);
         }
-        director.shard.expire(instant(moment), u32::MAX);
     }
-    director.shard.expire(now, u32::MAX);
+    Ok(out)
+}
+
+fn play_step(step: &Step, end: f64, director: &mut Director<'_>) -> Result<(), String> {
+    let now = instant(START + step.at);
+    compare(&[], &wait(director, step.at)?)?;
     director.look_until(step.at);
     director.now = now;
     match &step.act {
@@ -68,7 +78,9 @@ fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
             run(director, command, stdin, printed)?;
             compare(&step.out, &[])
         }
-        Act::Wait => compare(&step.out, &[]),
+        // What the last step would show, nobody recorded.
+        Act::Wait if end.is_infinite() => compare(&step.out, &[]),
+        Act::Wait => compare(&step.out, &wait(director, end)?),
         Act::Read { varies: true, .. } => Ok(()),
         Act::Read { path, read, .. } => match path.strip_prefix(SETTINGS) {
             Some(name) => setting(read.as_deref(), director.get(name)),
@@ -93,11 +105,25 @@ fn send(
     port: Port,
     frame: &[u8],
 ) -> Result<Vec<(Port, Vec<u8>)>, String> {
-    let (verdict, bytes) = director.receive(now, port, frame);
+    let outcomes = director.receive(now, port, frame);
+    let sent: Result<Vec<_>, _> = outcomes
+        .into_iter()
+        .map(|outcome| act(director, now, port, outcome, frame))
+        .collect();
+    Ok(sent?.concat())
+}
+
+/// What leaves the director and its host because of the outcome of `frame`.
+fn act(
+    director: &mut Director<'_>,
+    now: Instant,
+    port: Port,
+    (verdict, bytes): Outcome,
+    frame: &[u8],
+) -> Result<Vec<(Port, Vec<u8>)>, String> {
     match verdict {
         Verdict::Transmit(port) => Ok(vec![(port, bytes)]),
-        Verdict::Drop(_) => Ok(vec![]),
-        Verdict::Handoff(to) => Err(format!("handed to {to:?}, though there is one shard")),
+        Verdict::Drop(_) | Verdict::Held => Ok(vec![]),
         Verdict::Host if !frame.starts_with(&bytes) => Err(format!(
             "left to the host changed: {}",
             differences::hexadecimal(&bytes)
@@ -107,6 +133,7 @@ fn send(
             None => at_host(director, now, port, &bytes),
         },
         Verdict::Deliver => at_host(director, now, port, &bytes),
+        other => Err(format!("{other:?}, though there is one shard")),
     }
 }
 
@@ -124,11 +151,17 @@ fn at_host(
         Some(Leaving::Routed(packet)) => packet,
         Some(Leaving::Own(packet)) => {
             let own = frame::bare(&packet);
-            match director.receive(now, Port::HOST, &own) {
-                (Verdict::Host, left) if left == own => packet,
-                (Verdict::Transmit(port), sent) => return Ok(vec![(port, sent)]),
-                (Verdict::Drop(_), _) => return Ok(vec![]),
-                (verdict, _) => return Err(format!("{verdict:?} of what the host sends")),
+            let outcomes = director.receive(now, Port::HOST, &own);
+            match &outcomes[..] {
+                [(Verdict::Host, left)] if *left == own => packet,
+                _ => {
+                    let sent = outcomes.into_iter().filter_map(|outcome| match outcome {
+                        (Verdict::Transmit(port), sent) => Some(Ok((port, sent))),
+                        (Verdict::Drop(_) | Verdict::Held, _) => None,
+                        (verdict, _) => Some(Err(format!("{verdict:?} of what the host sends"))),
+                    });
+                    return sent.collect();
+                }
             }
         }
         None => return Ok(vec![]),

@@ -23,6 +23,8 @@ use crate::verdict::{DropReason, Verdict};
 pub(crate) enum Answer {
     /// TTL or hop limit ran out on the way.
     TimeExceeded,
+    /// The rest of a datagram did not come in time.
+    ReassemblyTime,
     /// The real server cannot be reached.
     HostUnreachable,
     /// No real server takes the connection.
@@ -39,6 +41,7 @@ impl Answer {
     const fn v4(self) -> (u8, u8, u32) {
         match self {
             Self::TimeExceeded => (11, 0, 0),
+            Self::ReassemblyTime => (11, 1, 0),
             Self::HostUnreachable => (3, 1, 0),
             Self::PortUnreachable => (3, 3, 0),
             Self::TooBig { mtu } => (3, 4, mtu & 0xffff),
@@ -49,6 +52,7 @@ impl Answer {
     const fn v6(self) -> (u8, u8, u32) {
         match self {
             Self::TimeExceeded => (3, 0, 0),
+            Self::ReassemblyTime => (3, 1, 0),
             Self::HostUnreachable => (1, 3, 0),
             Self::PortUnreachable => (1, 4, 0),
             Self::TooBig { mtu } => (2, 0, mtu),

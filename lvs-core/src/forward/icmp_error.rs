@@ -19,7 +19,7 @@
 use core::net::IpAddr;
 
 use super::masquerade::set_address;
-use super::{Forwarding, Stopped, ToRealServer, pass, pass_back, request, send};
+use super::{Forwarding, Stopped, ToRealServer, in_pieces, pass, pass_back, request, send};
 use crate::network::{Hop, Network};
 use crate::packet::checksum::pseudo_header;
 use crate::packet::icmp::{self, Quote};
@@ -42,7 +42,8 @@ pub(crate) fn about_reply(
     packet.record_route(buf, packet.flow.addresses.destination());
     pass(buf, packet, to.mtu)?;
     address_reply_error(buf, packet, quote, (*to.address, to.port))?;
-    Ok(send(buf, packet, to.hop, network)?)
+    let verdict = send(buf, packet, to.hop, network)?;
+    Ok(in_pieces(verdict, packet.length, to.mtu))
 }
 
 /// Addresses an error about what the service sent to the real server at `to`,
@@ -72,7 +73,8 @@ pub(crate) fn about_request(
     set_address(buf, packet.l3(), End::Source, service.0)?;
     rewrite_quote(buf, quote, End::Destination, service)?;
     write_checksum(buf, packet)?;
-    send(buf, packet, hop, network)
+    let verdict = send(buf, packet, hop, network)?;
+    Ok(in_pieces(verdict, packet.length, hop.mtu))
 }
 
 /// Puts an address and port into the quoted packet.

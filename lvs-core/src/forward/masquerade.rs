@@ -9,7 +9,7 @@
 
 use core::net::IpAddr;
 
-use super::{pass_back, send};
+use super::{in_pieces, pass_back, send};
 use crate::network::{Hop, Network};
 use crate::packet::checksum::Change;
 use crate::packet::transport::{self, End};
@@ -40,7 +40,8 @@ pub(crate) fn reply(
     pass_back(buf, packet, hop, network)?;
     let change = set_address(buf, packet.l3(), End::Source, from.0)?;
     transport::rewrite_port(buf, packet, End::Source, from.1, change)?;
-    send(buf, packet, hop, network)
+    let verdict = send(buf, packet, hop, network)?;
+    Ok(in_pieces(verdict, packet.length, hop.mtu))
 }
 
 /// Rewrites one address of the IP header at `l3`, its own checksum included,

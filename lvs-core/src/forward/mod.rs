@@ -81,7 +81,18 @@ pub(crate) fn request(
             direct_route::request(buf, packet)?;
         }
     }
-    Ok(send(buf, packet, to.hop, network)?)
+    let verdict = send(buf, packet, to.hop, network)?;
+    Ok(in_pieces(verdict, packet.length, to.mtu))
+}
+
+/// The same verdict, or that the packet, of so many bytes, must be cut for the
+/// MTU ahead. That it may be was found before.
+const fn in_pieces(verdict: Verdict, length: u32, mtu: u32) -> Verdict {
+    match verdict {
+        // What is longer than the MTU says that the MTU fits a length field.
+        Verdict::Transmit(port) if length > mtu => Verdict::Cut(port, mtu as u16),
+        verdict => verdict,
+    }
 }
 
 /// What a router does first with a packet to a real server: TTL and MTU.
@@ -93,8 +104,9 @@ pub(crate) fn request(
 fn pass(buf: &mut PacketBuf<'_>, packet: &Packet, mtu: u32) -> Result<(), Stopped> {
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
-    // No length field holds more, whatever a device takes.
-    check_length(packet, mtu.min(LONGEST))
+    // IPVS lets an ICMP error pass whatever it says of being fragmented.
+    let is_error = packet.kind == Kind::IcmpError;
+    check_length(packet, mtu, is_error || !packet.dont_fragment)
 }
 
 /// What a router does first with a packet from a real server: the same, but
@@ -105,7 +117,7 @@ pub(crate) fn may_pass(buf: &PacketBuf<'_>, packet: &Packet, hop: &Hop) -> Resul
     if buf.ingress() != Port::HOST {
         check_ttl(packet)?;
     }
-    check_length(packet, hop.mtu)
+    check_length(packet, hop.mtu, !packet.dont_fragment)
 }
 
 #[inline]
@@ -129,28 +141,36 @@ pub(crate) fn take_ttl(buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<(), D
     Ok(())
 }
 
+/// Whether the packet goes on, be it in pieces if it `may_be_cut`, as no IPv6
+/// packet may.
 #[inline]
-fn check_length(packet: &Packet, room: u32) -> Result<(), Stopped> {
+fn check_length(packet: &Packet, room: u32, may_be_cut: bool) -> Result<(), Stopped> {
     if packet.length <= room {
         return Ok(());
     }
-    Err(too_long(packet, room))
+    too_long(packet, room, may_be_cut)
 }
 
-/// What stops a packet longer than `room`.
+/// What becomes of a packet longer than `room`.
 #[cold]
-fn too_long(packet: &Packet, room: u32) -> Stopped {
-    if !packet.dont_fragment {
-        return DropReason::FragmentationNeeded.into();
-    }
-    let least = match packet.flow.addresses {
-        Addresses::V4 { .. } => ipv4::LEAST_MTU,
-        Addresses::V6 { .. } => ipv6::LEAST_MTU,
+fn too_long(packet: &Packet, room: u32, may_be_cut: bool) -> Result<(), Stopped> {
+    let (least, is_ipv4) = match packet.flow.addresses {
+        Addresses::V4 { .. } => (ipv4::LEAST_MTU, true),
+        Addresses::V6 { .. } => (ipv6::LEAST_MTU, false),
     };
-    if packet.kind == Kind::IcmpError || room < least {
-        return DropReason::TooBig.into();
+    // An IPv6 datagram leaves in the pieces it came in (RFC 8200 section 5 has
+    // only its sender cut it).
+    let came_in_pieces = (1..=room).contains(&packet.longest_fragment);
+    if room >= least && (is_ipv4 && may_be_cut || !is_ipv4 && came_in_pieces) {
+        return Ok(());
     }
-    Stopped::Answered(Answer::TooBig { mtu: room }, DropReason::TooBig)
+    if packet.kind == Kind::IcmpError || room < least {
+        return Err(DropReason::TooBig.into());
+    }
+    Err(Stopped::Answered(
+        Answer::TooBig { mtu: room },
+        DropReason::TooBig,
+    ))
 }
 
 /// What a router does last with a packet to a client: it records its own address

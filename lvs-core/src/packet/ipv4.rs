@@ -137,9 +137,9 @@ fn update_checksum(header: &mut [u8; HEADER], change: Change) {
 
 /// One of TTL, as it counts in the header's sum.
 const ONE_TTL: u16 = 0x0100;
-const DONT_FRAGMENT: u16 = 0x4000;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET: u16 = 0x1fff;
+pub(crate) const DONT_FRAGMENT: u16 = 0x4000;
+pub(crate) const MORE_FRAGMENTS: u16 = 0x2000;
+pub(crate) const OFFSET: u16 = 0x1fff;
 
 #[cfg(test)]
 mod tests {

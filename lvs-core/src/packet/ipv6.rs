@@ -143,7 +143,19 @@ impl Extensions {
     }
 }
 
-const fn is_extension(protocol: u8) -> bool {
+/// Where in these headers, the fixed one and whole extension headers, the number
+/// of what follows all of them lies.
+pub(crate) fn last_next_header(headers: &[u8]) -> Option<usize> {
+    let (mut number_at, mut at) = (NEXT_HEADER, HEADER);
+    while at < headers.len() {
+        number_at = at;
+        at += (usize::from(*headers.get(at + 1)?) + 1) * 8;
+    }
+    Some(number_at)
+}
+
+/// Whether this is the number of an extension header that is stepped over.
+pub(crate) const fn is_extension(protocol: u8) -> bool {
     matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
 }
 
@@ -177,9 +189,12 @@ const MOST_EXTENSIONS: usize = 8;
 /// Of the fragment header's second half-word: the offset, in units of eight bytes.
 const OFFSET: u16 = 0xfff8;
 
+/// Where the fixed header has the number of what follows it.
+pub(crate) const NEXT_HEADER: usize = 6;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
+/// The number of a fragment header.
+pub(crate) const FRAGMENT: u8 = 44;
 const DESTINATION: u8 = 60;
 
 #[cfg(test)]

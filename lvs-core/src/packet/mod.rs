@@ -13,12 +13,15 @@ pub(crate) mod icmp;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
 mod options;
+mod pieces;
 pub(crate) mod sctp;
 pub(crate) mod transport;
 
 pub use buffer::{ChecksumState, PacketBuf, Tail};
 pub use ethernet::Mac;
 pub use flow::{Addresses, FlowKey, Seed};
+pub use pieces::Pieces;
+pub(crate) use pieces::Shape;
 
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -47,6 +50,9 @@ pub(crate) struct Packet {
     pub(crate) ttl: u8,
     /// Whether a router may not fragment it: DF in IPv4, always in IPv6.
     pub(crate) dont_fragment: bool,
+    /// Of a packet put together from fragments, the longest of them, bytes;
+    /// else 0. [`read`](Self::read) leaves it alone.
+    pub(crate) longest_fragment: u32,
 }
 
 /// What a packet is to a director.
@@ -90,6 +96,7 @@ impl Packet {
         vlan: None,
         ttl: 0,
         dont_fragment: false,
+        longest_fragment: 0,
     };
 
     /// Becomes the packet in `buf`: parses its frame, trims link padding, and

@@ -55,6 +55,26 @@ pub(crate) fn record_route(header: &mut [u8], address: Ipv4Addr) -> bool {
     false
 }
 
+/// Replaces options that only a datagram's first fragment has by no operation
+/// (RFC 791 section 3.1, the copied flag; lengths stay).
+pub(crate) fn keep_copied(mut options: &mut [u8]) {
+    while let [kind, rest @ ..] = options {
+        let length = match (*kind, rest.first()) {
+            (NO_OPERATION, _) => 1,
+            (END, _) | (_, None | Some(0 | 1)) => return,
+            (_, Some(length)) => usize::from(*length),
+        };
+        let copied = *kind & COPIED != 0;
+        let Some((option, behind)) = options.split_at_mut_checked(length) else {
+            return;
+        };
+        if !copied {
+            option.fill(NO_OPERATION);
+        }
+        options = behind;
+    }
+}
+
 /// Puts `address` where the pointer of a record route option says, counted
 /// from one, and moves the pointer on.
 fn record(option: &mut [u8], address: Ipv4Addr) -> bool {
@@ -72,6 +92,8 @@ fn record(option: &mut [u8], address: Ipv4Addr) -> bool {
     }
 }
 
+/// The flag of options that every fragment has.
+const COPIED: u8 = 0x80;
 const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const RECORD_ROUTE: u8 = 7;

@@ -7,7 +7,7 @@ mod parts;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-pub use limits::{Limits, PlanError};
+pub use limits::{FragmentLimits, Limits, PlanError};
 use numbers::{Number, Numbers};
 use parts::Parts;
 

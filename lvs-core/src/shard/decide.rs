@@ -5,7 +5,6 @@ use core::net::IpAddr;
 
 use super::answers::AnswerBudget;
 use super::defence::Defence;
-use super::fragments::Fragments;
 use super::gone::makes_way;
 use super::local::to_host;
 use super::schedule::{Scheduled, is_for_ftp_data, leaves_to_host, may_begin};
@@ -32,7 +31,6 @@ pub(super) struct Step<'s, 'm> {
     pub(super) answers: &'s mut AnswerBudget,
     /// Identification of the last packet put into a tunnel.
     pub(super) outer_id: &'s Cell<u16>,
-    pub(super) fragments: &'s mut Fragments,
     pub(super) defence: &'s mut Defence,
 }
 
@@ -57,7 +55,10 @@ impl Step<'_, '_> {
                 }
             }
             Kind::IcmpError => self.icmp_error(buf, packet),
-            Kind::Fragment => Ok(self.fragment(buf, packet)),
+            Kind::Fragment if self.snapshot.may_have_fragment(buf.ingress(), packet) => {
+                Ok(Verdict::Fragment)
+            }
+            Kind::Fragment => Ok(Verdict::Host),
         };
         outcome.unwrap_or_else(|stopped| self.stop(buf, packet, stopped))
     }

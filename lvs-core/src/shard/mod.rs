@@ -6,12 +6,13 @@ mod bypass;
 mod claims;
 mod decide;
 mod defence;
-mod fragments;
 mod gone;
+mod hold;
 mod icmp_error;
 mod local;
 mod observe;
 mod persist;
+mod release;
 mod schedule;
 mod way;
 
@@ -23,6 +24,7 @@ use core::hint::black_box;
 use core::marker::PhantomData;
 
 use crate::conn::{ACTIVE, ASSURED, ConnTable, Entry, Line, TEMPLATE, lines_for};
+use crate::datagram::{Datagrams, SCRATCH};
 use crate::packet::{Packet, PacketBuf, Seed};
 use crate::plan::Limits;
 use crate::sched;
@@ -33,8 +35,9 @@ use crate::verdict::{DropReason, Verdict};
 use answers::AnswerBudget;
 use decide::Step;
 use defence::Defence;
-use fragments::Fragments;
 use observe::uncount;
+use release::Leaving;
+pub use release::Released;
 
 /// One core's share of a director.
 ///
@@ -57,7 +60,12 @@ pub struct Shard<'m> {
     stats: Stats,
     answers: AnswerBudget,
     outer_id: Cell<u16>,
-    fragments: Fragments,
+    /// How many packets were cut into IPv6 fragments.
+    cuts: u32,
+    datagrams: Datagrams,
+    /// The datagram whose pieces are leaving, laid into `scratch`.
+    leaving: Option<Leaving>,
+    scratch: Vec<u8>,
     defence: Defence,
     /// The entry to go on with in a sweep for connections of removed real servers.
     sweep: Option<u32>,
@@ -89,7 +97,8 @@ impl<'m> Shard<'m> {
     /// `limits` are those of the planner that made `snapshot`.
     ///
     /// *Units:* [`Line`]s of 64 bytes; [`memory_for`](Self::memory_for) says how many.
-    /// *Errors:* [`TooLittleMemory`]. *Cost:* the only place a shard allocates: 48 KiB to tell fragments by,
+    /// *Errors:* [`TooLittleMemory`]. *Cost:* the only place a shard allocates: its share of the
+    /// memory for fragments, 64 KiB to put a datagram together,
     /// and a line for each service and real server of `limits`.
     pub fn new(
         id: ShardId,
@@ -111,7 +120,10 @@ impl<'m> Shard<'m> {
             answers: AnswerBudget::default(),
             // Shards begin apart, as they share the paths their tunnels take.
             outer_id: Cell::new(u16::from(id.0) << 8),
-            fragments: Fragments::new(Seed::new(seed)),
+            cuts: 0,
+            datagrams: Datagrams::new(Seed::new(seed), &limits.fragments, limits.shards),
+            leaving: None,
+            scratch: alloc::vec![0; SCRATCH],
             defence: Defence::new(limits.seed ^ u64::from(id.0)),
             sweep: None,
             ahead: [Ahead::NOTHING; BATCH],
@@ -209,6 +221,7 @@ impl<'m> Shard<'m> {
             closed += u64::from(uncount(loads, entry));
         });
         self.stats.closed += closed;
+        self.datagrams.expire(now, budget, &mut self.stats);
         self.defend(now, budget);
         if let Some(next) = self.sweep {
             let (mut step, _) = self.step(now);
@@ -302,7 +315,6 @@ impl<'m> Shard<'m> {
             stats: &mut self.stats,
             answers: &mut self.answers,
             outer_id: &self.outer_id,
-            fragments: &mut self.fragments,
             defence: &mut self.defence,
         };
         (step, &self.ahead)

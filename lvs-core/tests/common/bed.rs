@@ -23,6 +23,8 @@ pub(crate) struct Bed<'m> {
     pub(crate) network: Arc<Network>,
     pub(crate) shards: Vec<Shard<'m>>,
     pub(crate) now: Instant,
+    /// Whether the next frames come from another shard.
+    pub(crate) handed_over: bool,
 }
 
 /// What became of a frame.
@@ -65,6 +67,7 @@ impl<'m> Bed<'m> {
             config,
             network,
             now: Instant::from_nanoseconds(1_000_000_000),
+            handed_over: false,
         }
     }
 
@@ -117,6 +120,19 @@ impl<'m> Bed<'m> {
         taken.remove(0)
     }
 
+    /// What leaves a shard in the stead of fragments it held.
+    pub(crate) fn released(&mut self, shard: usize) -> Vec<Taken> {
+        let mut into = vec![0x5a; Shard::LONGEST_FRAME];
+        let release = || {
+            let released = self.shards[shard].release(self.now, &mut into)?;
+            Some(Taken {
+                verdict: released.verdict,
+                bytes: into[..released.length].to_vec(),
+            })
+        };
+        std::iter::from_fn(release).collect()
+    }
+
     /// Hands frames to a shard, all at once.
     pub(crate) fn take_all(&mut self, shard: usize, frames: &[Frame]) -> Vec<Taken> {
         let mut held: Vec<Held> = frames.iter().map(Held::new).collect();
@@ -125,6 +141,11 @@ impl<'m> Bed<'m> {
         self.shards[shard].process(self.now, &mut packets, &mut verdicts);
         let kept: Vec<bool> = packets.iter().map(PacketBuf::keeps_tail).collect();
         drop(packets);
+        for (held, verdict) in held.iter().zip(&mut verdicts) {
+            if *verdict == Verdict::Fragment {
+                *verdict = held.hold(&mut self.shards[shard], self.now, self.handed_over);
+            }
+        }
         let frames = held.into_iter().zip(kept).zip(verdicts);
         frames
             .map(|((held, keeps_tail), verdict)| Taken {
@@ -176,6 +197,12 @@ impl Held {
         PacketBuf::new(&mut self.chunk, &mut self.range, self.port)
             .with_tail(self.tail)
             .with_checksum(self.checksum)
+    }
+
+    /// Gives a fragment to its shard.
+    fn hold(&self, shard: &mut Shard<'_>, now: Instant, handed_over: bool) -> Verdict {
+        let head = &self.chunk[self.range.clone()];
+        shard.hold(now, self.port, handed_over, &[head, &self.rest])
     }
 
     fn bytes(&self, keeps_tail: bool) -> Vec<u8> {

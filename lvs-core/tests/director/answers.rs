@@ -304,8 +304,8 @@ fn how_much_is_quoted(w: Family) -> Vec<Scenario> {
     ]
 }
 
-/// The director does not fragment: it says so by a counter, not to the sender,
-/// who did not ask to be told.
+/// What its sender lets be fragmented leaves in pieces; through a tunnel it is
+/// the outer packet that is cut.
 fn free_to_be_fragmented() -> Vec<Scenario> {
     let w = V4;
     let long = udp(w.client, w.web)
@@ -313,6 +313,19 @@ fn free_to_be_fragmented() -> Vec<Scenario> {
         .long(1401)
         .may_be_fragmented();
     let row = |method| {
+        let out = forwarded(w, method, |from, to| {
+            let packet = udp(from, to).data(b"").long(1401);
+            packet.may_be_fragmented()
+        });
+        // The first packet through a tunnel that may be fragmented is number 1.
+        let out = match method {
+            ForwardingMethod::Tunnel(_) => {
+                let outer = udp(w.client, w.web).data(b"").long(1401);
+                let outer = outer.may_be_fragmented().ttl(63);
+                to_server(11, &outer.in_tunnel(w.inside, w.real(11)).id(1))
+            }
+            _ => out,
+        };
         served(
             w,
             "too long, and free to be fragmented",
@@ -321,7 +334,7 @@ fn free_to_be_fragmented() -> Vec<Scenario> {
         )
         .wired(|wiring| wiring.inside_mtu = 1400)
         .takes(from_client(&long))
-        .drops_it(DropReason::FragmentationNeeded)
+        .cuts(out, 1400)
     };
     methods().into_iter().map(row).collect()
 }

@@ -24,16 +24,20 @@ pub(crate) struct Scenario {
     capacity: usize,
     steps: Vec<Step>,
     /// The frame taken whose fate is not said yet.
-    taken: Option<(usize, Frame)>,
+    taken: Option<(usize, Frame, bool)>,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Takes(usize, Frame, Want),
+    /// At this shard, perhaps from another one.
+    Takes(usize, Frame, Want, bool),
     Waits(Duration),
     Becomes(Vec<Service>),
     Rewires(Wiring),
     Remembers(usize),
+    /// What leaves a shard in the stead of fragments, in order.
+    Releases(usize, Vec<(Verdict, Frame)>),
+    Counts(DropReason, u64),
 }
 
 /// What must become of a frame.
@@ -44,6 +48,8 @@ enum Want {
     Delivers(Frame),
     Drops(DropReason),
     HandsTo(usize, Frame),
+    Holds,
+    Cuts(Frame, u16),
 }
 
 /// A scenario of this name, with no services yet.
@@ -117,8 +123,15 @@ impl Scenario {
             "{}: a frame without a fate",
             self.name
         );
-        self.taken = Some((shard, frame));
+        self.taken = Some((shard, frame, false));
         self
+    }
+
+    /// The same from another shard.
+    pub(crate) fn takes_handed(self, shard: usize, frame: Frame) -> Self {
+        let mut taken = self.takes_at(shard, frame);
+        taken.taken = taken.taken.map(|(shard, frame, _)| (shard, frame, true));
+        taken
     }
 
     /// It is sent on, so.
@@ -146,25 +159,77 @@ impl Scenario {
         self.wants(|_| Want::Drops(reason))
     }
 
+    /// It is a fragment, and held.
+    pub(crate) fn holds(self) -> Self {
+        self.wants(|_| Want::Holds)
+    }
+
+    /// It is sent on, so, but in pieces of up to `mtu` bytes.
+    pub(crate) fn cuts(self, frame: Frame, mtu: u16) -> Self {
+        self.wants(|_| Want::Cuts(frame, mtu))
+    }
+
+    /// These frames are sent in the stead of fragments held by shard 0, and no
+    /// others.
+    pub(crate) fn releases(self, frames: impl IntoIterator<Item = Frame>) -> Self {
+        self.releases_at(0, frames)
+    }
+
+    /// The same, to a shard that owns their datagram's connection, which holds
+    /// them. What becomes of the datagram there must be said next.
+    pub(crate) fn hands_on(self, from: usize, to: usize, frames: &[Frame]) -> Self {
+        let id = lvs_core::ShardId(to as u8);
+        let handed = |frame: &Frame| (Verdict::Handoff(id), frame.clone());
+        let released = frames.iter().map(handed).collect();
+        let released = self.then(Step::Releases(from, released));
+        let handed = |mut scenario: Self, frame: &Frame| {
+            scenario
+                .steps
+                .push(Step::Takes(to, frame.clone(), Want::Holds, true));
+            scenario
+        };
+        frames.iter().fold(released, handed)
+    }
+
+    /// These frames are sent in the stead of fragments held by a shard.
+    pub(crate) fn releases_at(self, shard: usize, frames: impl IntoIterator<Item = Frame>) -> Self {
+        let sent = |frame: Frame| (Verdict::Transmit(frame.port), frame);
+        let frames = frames.into_iter().map(sent).collect();
+        self.then(Step::Releases(shard, frames))
+    }
+
+    /// So many packets were dropped for this reason by shard 0.
+    pub(crate) fn counts(self, reason: DropReason, dropped: u64) -> Self {
+        self.then(Step::Counts(reason, dropped))
+    }
+
+    /// These are the host's, and no others are released.
+    pub(crate) fn releases_to_host(self, frames: impl IntoIterator<Item = Frame>) -> Self {
+        let frames = frames.into_iter().map(|frame| (Verdict::Host, frame));
+        self.then(Step::Releases(0, frames.collect()))
+    }
+
     /// It is given to another shard, as it came, which then takes it. What
     /// becomes of it there must be said next.
     pub(crate) fn hands_to(self, shard: usize) -> Self {
         let frame = self.taken.as_ref().expect("a frame was taken").1.clone();
-        self.wants(|taken| Want::HandsTo(shard, taken.clone()))
-            .takes_at(shard, frame)
+        let mut handed = self.wants(|taken| Want::HandsTo(shard, taken.clone()));
+        handed.taken = Some((shard, frame, true));
+        handed
     }
 
     /// The same where the frame is not as it came.
     pub(crate) fn hands_completed(self, shard: usize, frame: Frame) -> Self {
         let handed = frame.clone();
-        self.wants(|_| Want::HandsTo(shard, frame))
-            .takes_at(shard, handed)
+        let mut taken = self.wants(|_| Want::HandsTo(shard, frame));
+        taken.taken = Some((shard, handed, true));
+        taken
     }
 
     fn wants(mut self, want: impl FnOnce(&Frame) -> Want) -> Self {
-        let (shard, frame) = self.taken.take().expect("a frame was taken");
+        let (shard, frame, handed) = self.taken.take().expect("a frame was taken");
         let want = want(&frame);
-        self.steps.push(Step::Takes(shard, frame, want));
+        self.steps.push(Step::Takes(shard, frame, want, handed));
         self
     }
 
@@ -217,7 +282,7 @@ impl Scenario {
     /// The reasons it drops frames for.
     pub(crate) fn drops(&self) -> Vec<DropReason> {
         let drop = |step: &Step| match step {
-            Step::Takes(_, _, Want::Drops(reason)) => Some(*reason),
+            Step::Takes(_, _, Want::Drops(reason), _) | Step::Counts(reason, 1..) => Some(*reason),
             _ => None,
         };
         self.steps.iter().filter_map(drop).collect()
@@ -249,7 +314,7 @@ impl Scenario {
         for shard in &bed.shards {
             let stats = shard.stats();
             let counted = stats.transmitted + stats.host + stats.handed_off + stats.all_dropped();
-            if counted != stats.packets {
+            if counted + stats.held != stats.packets {
                 return Err(format!("{}: a packet with no verdict, or two", self.name));
             }
         }
@@ -259,10 +324,20 @@ impl Scenario {
 
 fn play_step(bed: &mut Bed<'_>, step: &Step) -> Result<(), String> {
     match step {
-        Step::Takes(shard, frame, want) => play_frame(bed, *shard, frame, want)?,
+        Step::Takes(shard, frame, want, handed) => {
+            bed.handed_over = *handed;
+            play_frame(bed, *shard, frame, want)?;
+        }
+        Step::Counts(reason, wanted) => {
+            let dropped = bed.shards[0].stats().dropped(*reason);
+            if dropped != *wanted {
+                return Err(format!("{dropped} dropped for {}", reason.name()));
+            }
+        }
         Step::Waits(time) => bed.wait(*time),
         Step::Becomes(services) => bed.configure(services),
         Step::Rewires(wiring) => bed.rewire(wiring.network()),
+        Step::Releases(shard, wanted) => check_released(bed, *shard, wanted)?,
         Step::Remembers(wanted) => {
             let remembered: usize = bed.shards.iter().map(|s| s.connections()).sum();
             if remembered != *wanted {
@@ -280,6 +355,8 @@ fn play_frame(bed: &mut Bed<'_>, shard: usize, frame: &Frame, want: &Want) -> Re
         Want::Host(out) => (Verdict::Host, Some(out.bytes())),
         Want::Delivers(out) => (Verdict::Deliver, Some(out.bytes())),
         Want::Drops(reason) => (Verdict::Drop(*reason), None),
+        Want::Holds => (Verdict::Held, None),
+        Want::Cuts(out, mtu) => (Verdict::Cut(out.port, *mtu), Some(out.bytes())),
         Want::HandsTo(shard, out) => {
             let id = lvs_core::ShardId(*shard as u8);
             (Verdict::Handoff(id), Some(out.bytes()))
@@ -306,6 +383,31 @@ fn play_frame(bed: &mut Bed<'_>, shard: usize, frame: &Frame, want: &Want) -> Re
         (Want::Sends(_) | Want::Delivers(_), Ok(_), Err(wrong)) => Err(wrong),
         _ => Ok(()),
     }
+}
+
+fn check_released(
+    bed: &mut Bed<'_>,
+    shard: usize,
+    wanted: &[(Verdict, Frame)],
+) -> Result<(), String> {
+    let got = bed.released(shard);
+    let in_words = |verdict: &Verdict, bytes: &[u8]| format!("{verdict:?} of {}", told(bytes));
+    let same = got.len() == wanted.len()
+        && got.iter().zip(wanted).all(|(taken, (verdict, frame))| {
+            taken.verdict == *verdict && taken.bytes == frame.bytes()
+        });
+    if same {
+        return Ok(());
+    }
+    let got: Vec<_> = got
+        .iter()
+        .map(|taken| in_words(&taken.verdict, &taken.bytes))
+        .collect();
+    let wanted: Vec<_> = wanted
+        .iter()
+        .map(|(verdict, frame)| in_words(verdict, &frame.bytes()))
+        .collect();
+    Err(format!("released {got:#?}\n  wanted {wanted:#?}"))
 }
 
 /// A frame in words, or why it has none.

@@ -349,7 +349,15 @@ fn without_discovery() -> Vec<Scenario> {
             .takes(from_client(&packet()))
             .sends(to_server(11, &outside.id(1)))
             .takes(from_client(&packet().long(1481)))
-            .drops_it(DropReason::FragmentationNeeded)
+            .cuts(
+                to_server(
+                    11,
+                    &mix.wrapped(packet().long(1481).ttl(63), 0, 2)
+                        .may_be_fragmented()
+                        .id(2),
+                ),
+                1500,
+            )
     };
     vec![row(V4, V4)]
 }

@@ -62,6 +62,11 @@ fn icmp_error() {
 }
 
 #[test]
+fn fragments() {
+    feed("fragments", bodies::fragments::run, 1_000);
+}
+
+#[test]
 fn shard_ops() {
     feed("shard_ops", bodies::shard_ops::run, 1_500);
 }

@@ -203,6 +203,21 @@ fn fragments() {
             ),
             ("later", frame(fragment(&tcp, 185, tail)), FRAGMENTS),
             (
+                "later, shorter than ports",
+                frame(fragment(&tcp, 185, &tail[..1])),
+                FRAGMENTS,
+            ),
+            (
+                "the same with options",
+                frame(with_options(fragment(&tcp, 185, &tail[..1]), 2)),
+                FRAGMENTS,
+            ),
+            (
+                "whole, shorter than ports",
+                frame(tcp[..23].to_vec()),
+                MALFORMED,
+            ),
+            (
                 "later, every port",
                 frame(fragment(
                     &packet(TCP, "198.51.100.7:4", "192.0.2.9:5"),

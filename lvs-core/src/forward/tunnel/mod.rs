@@ -18,7 +18,7 @@ mod outer;
 
 use core::net::IpAddr;
 
-use super::{Answer, LONGEST, Stopped, ToRealServer, address, check_ttl, take_ttl};
+use super::{Answer, LONGEST, Stopped, ToRealServer, address, check_ttl, in_pieces, take_ttl};
 use crate::config::{GueChecksum, Tunnel};
 use crate::network::Network;
 use crate::packet::checksum::{Sum, pseudo_header};
@@ -100,10 +100,12 @@ pub(super) fn request(
     check_ttl(packet)?;
     take_ttl(buf, packet)?;
     check_length(packet, outer, to)?;
-    Ok(wrap(buf, packet, outer, to, network)?)
+    let verdict = wrap(buf, packet, outer, to, network)?;
+    let length = packet.length + overhead(outer.tunnel, *to.address);
+    Ok(in_pieces(verdict, length, to.mtu))
 }
 
-/// Whether the packet goes through a tunnel as it is.
+/// Whether the packet goes through a tunnel, be it in pieces of the outer packet.
 ///
 /// *Source:* RFC 2003 section 5, RFC 2473 section 7. The limits are the kernel's:
 /// a tunnel through which the least packets of its own family would not go
@@ -124,9 +126,13 @@ fn check_length(packet: &Packet, outer: &Outer<'_>, to: &ToRealServer<'_>) -> Re
     }
     let is_ipv4 = matches!(packet.flow.addresses, Addresses::V4 { .. });
     let is_error = packet.kind == Kind::IcmpError;
-    let may_be_cut = is_ipv4 && (!packet.dont_fragment || !outer.discovers_mtu || is_error);
+    // An IPv6 datagram that came in fragments is judged by the longest of them,
+    // and it is the outer packet that is cut.
+    let came_in_pieces = !is_ipv4 && (1..=room).contains(&packet.longest_fragment);
+    let may_be_cut =
+        came_in_pieces || is_ipv4 && (!packet.dont_fragment || !outer.discovers_mtu || is_error);
     if may_be_cut && packet.length <= LONGEST - overhead {
-        return Err(DropReason::FragmentationNeeded.into());
+        return Ok(());
     }
     if may_be_cut || is_error {
         return Err(DropReason::TooBig.into());

@@ -3,6 +3,7 @@
 //! Each takes any bytes, reads from them what to do, and panics when the core
 //! does what it must not.
 
+pub(crate) mod fragments;
 pub(crate) mod icmp_error;
 pub(crate) mod input;
 pub(crate) mod parse;
@@ -10,7 +11,9 @@ pub(crate) mod rewrite;
 pub(crate) mod shard_ops;
 
 use lvs_core::config::GueChecksum;
-use lvs_core::{Config, ForwardingMethod, Limits, Line, Protocol, RealServer, Service, Tunnel};
+use lvs_core::{
+    Config, ForwardingMethod, FragmentLimits, Limits, Line, Protocol, RealServer, Service, Tunnel,
+};
 
 use crate::common::bed::{self, Bed};
 use crate::common::place::{FAMILIES, Family, Wiring};
@@ -20,6 +23,11 @@ const LIMITS: Limits = Limits {
     shards: 1,
     services: 6,
     real_servers: 16,
+    fragments: FragmentLimits {
+        // The least there is.
+        memory: 0,
+        ..FragmentLimits::LINUX
+    },
     seed: 77,
 };
 
