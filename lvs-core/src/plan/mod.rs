@@ -188,6 +188,7 @@ impl Planner {
             service: key,
             address: real_server.address,
             port,
+            forwarding: real_server.forwarding,
             since: generation,
             retired: None,
             masqueraded: masquerades(real_server).then_some(generation),

@@ -87,10 +87,16 @@ impl Step<'_, '_> {
             id, port, method, ..
         } = whose;
         check_to_rewrite(buf, packet, method)?;
-        self.stats
-            .count_packet(id, Direction::Request, packet.length);
         let snapshot = self.snapshot;
-        let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
+        // Unlike other packets, an error reaches a real server that was removed.
+        let planned = match snapshot.real_server(id) {
+            Some(planned) => {
+                self.stats
+                    .count_packet(id, Direction::Request, packet.length);
+                planned
+            }
+            None => snapshot.removed(id).ok_or(DropReason::RealServerGone)?,
+        };
         match self.to_real_server(id, planned, port, method)? {
             Some(to) => forward::about_reply(buf, packet, quote, &to, &snapshot.network),
             None => Ok(Verdict::Host),
