@@ -78,8 +78,7 @@ impl Step<'_, '_> {
                 let snapshot = self.snapshot;
                 let planned = snapshot.real_server(id);
                 if opens(packet) && makes_way(entry, planned, snapshot.settings_of(planned)) {
-                    self.end(at);
-                    return self.unknown(buf, packet);
+                    return self.begin_anew(buf, packet, at);
                 }
                 let (port, method) = (entry.real_server_port(), entry.method());
                 let Some(planned) = planned else {
@@ -124,7 +123,11 @@ impl Step<'_, '_> {
     }
 
     /// A packet of no connection of this shard.
-    fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
+    pub(super) fn unknown(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+    ) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
         let mark = snapshot.config.classifier().mark(buf.ingress(), packet);
         let Some(service) = snapshot.service(&packet.flow, mark) else {

@@ -319,8 +319,9 @@ fn hexadecimal(frame: &[u8]) -> String {
     frame.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How long to look for what comes out of a step.
-const GAP: Duration = Duration::from_millis(2);
+/// How long to look for what comes out of a step: longer than a tick, so that
+/// what one step leaves to the next tick is done before the next.
+const GAP: Duration = Duration::from_millis(12);
 
 /// Before there are interfaces, so that they come up silent.
 const EARLY: [(&str, &str); 6] = [
