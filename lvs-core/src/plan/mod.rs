@@ -190,17 +190,16 @@ impl Planner {
             port,
             forwarding: real_server.forwarding,
             since: generation,
+            orphaned: false,
             retired: None,
             masqueraded: masquerades(real_server).then_some(generation),
             owners: owner.into_iter().collect(),
             keeps_ports: keeps_ports(service, port),
         };
-        let before = |previous: &Arc<Snapshot>| previous.config.service(key).is_some();
-        let is_new = !self.previous.as_ref().is_some_and(before);
         let limit = self.limits.real_servers;
         let (id, since) = draft
             .numbers
-            .take(whose, is_new, limit, draft.oldest, &self.loads)
+            .take(whose, limit, draft.oldest, &self.loads)
             .ok_or(PlanError::TooManyRealServers { limit })?;
         let planned = PlannedRealServer {
             address: real_server.address,

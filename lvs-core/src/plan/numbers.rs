@@ -17,6 +17,9 @@ pub(super) struct Number {
     pub(super) forwarding: ForwardingMethod,
     /// The generation that gave it the number.
     pub(super) since: u64,
+    /// Whether its service has been removed since, so that what it has done does
+    /// not count where both come back.
+    pub(super) orphaned: bool,
     /// The generation that removed it; `None` while it is configured.
     pub(super) retired: Option<u64>,
     /// The last generation that had it masqueraded; `None` when no connection
@@ -43,7 +46,9 @@ impl Numbers {
     /// Marks those `config` no longer has, in `generation`.
     pub(super) fn retire(&mut self, config: &Config, generation: u64) {
         for number in &mut self.0 {
-            let kept = config.service(number.service).is_some_and(|service| {
+            let service = config.service(number.service);
+            number.orphaned |= service.is_none();
+            let kept = service.is_some_and(|service| {
                 service.real_servers.iter().any(|real_server| {
                     (real_server.address, real_server.port_in(&service.key))
                         == (number.address, number.port)
@@ -59,12 +64,10 @@ impl Numbers {
     /// one below `limit`, or that of a real server which is gone and forgotten;
     /// and the generation that gave it.
     ///
-    /// `is_new` says that there was no such service just before. No shard is at
-    /// work by a snapshot from before the generation `oldest`.
+    /// No shard is at work by a snapshot from before the generation `oldest`.
     pub(super) fn take(
         &mut self,
         whose: Number,
-        is_new: bool,
         limit: usize,
         oldest: u64,
         loads: &Loads,
@@ -79,7 +82,7 @@ impl Numbers {
             number.retired = None;
             number.forwarding = whose.forwarding;
             // A service made anew counts anew.
-            if is_new {
+            if core::mem::take(&mut number.orphaned) {
                 number.since = whose.since;
             }
             number.masqueraded = whose.masqueraded.or(number.masqueraded);
