@@ -55,7 +55,11 @@ pub(crate) enum Command {
     ListTemplates,
     /// What each tunnel wraps packets in as well.
     ListTunnels,
+    /// With the thresholds of each real server.
+    ListThresholds,
     ListTimeouts,
+    /// What passed so far is not counted any more: at one service, or at all.
+    Zero(Option<ServiceKey>),
     /// Connections, packets and bytes, in full numbers.
     ListTraffic,
     /// What it prints is not compared yet.
@@ -146,13 +150,13 @@ fn mark(script: &str) -> Result<MarkRule, String> {
     let words: Vec<&str> = fits.split_whitespace().collect();
     match words[..] {
         [] => {}
-        ["tcp", "dport", ref ports @ ..] => {
-            marked.protocol = Some(6);
+        [protocol @ ("tcp" | "udp"), "dport", ref ports @ ..] => {
+            marked.protocol = Some(if protocol == "tcp" { 6 } else { 17 });
             let ports = ports.iter().map(|port| port.trim_end_matches(','));
             let ports = ports.filter_map(|port| port.parse::<u16>().ok());
             marked.destination_ports = ports.map(|port| RangeInclusive::new(port, port)).collect();
         }
-        ["ip", "daddr", prefix] => {
+        ["ip" | "ip6", "daddr", prefix] => {
             let (address, length) = prefix.split_once('/').ok_or_else(unknown)?;
             marked.destination = Some(Prefix {
                 address: address.parse().unwrap(),
@@ -170,6 +174,8 @@ fn ipvsadm(words: &[&str]) -> Result<Command, String> {
         ["-Lnc"] => return Ok(Command::ListConnections),
         ["-Ln"] => return Ok(Command::ListServices),
         ["-Ln", "--persistent-conn"] => return Ok(Command::ListTemplates),
+        ["-Ln", "--thresholds"] => return Ok(Command::ListThresholds),
+        ["-Z"] => return Ok(Command::Zero(None)),
         ["-Ln", "--tun-info"] => return Ok(Command::ListTunnels),
         ["-L", "--timeout"] => return Ok(Command::ListTimeouts),
         ["-Ln", "--stats", "--exact"] => return Ok(Command::ListTraffic),
@@ -203,6 +209,7 @@ fn ipvsadm(words: &[&str]) -> Result<Command, String> {
     match (*act, options) {
         ("-A", _) => Ok(Command::AddService(service(key, options)?)),
         ("-E", _) => Ok(Command::EditService(service(key, options)?)),
+        ("-Z", []) => Ok(Command::Zero(Some(key))),
         ("-D", []) => Ok(Command::RemoveService(key)),
         ("-a", ["-r", address, options @ ..]) => {
             real_server(address, options).map(|made| Command::AddRealServer(key, made))

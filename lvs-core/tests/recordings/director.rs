@@ -9,7 +9,7 @@ use std::time::Duration;
 use lvs_core::network::{Interface, Neighbour, Route, Way};
 use lvs_core::{
     Config, Draft, Instant, Limits, Line, Loads, Network, PacketBuf, Planner, Port, RealServer,
-    Service, ServiceKey, Setting, Shard, Verdict,
+    RealServerId, Service, ServiceKey, Setting, Shard, Traffic, Verdict,
 };
 
 use crate::command::Command;
@@ -23,6 +23,8 @@ pub(crate) struct Director<'m> {
     /// Addresses at which the host takes packets out of tunnels.
     pub(crate) tunnel_ends: Vec<IpAddr>,
     planner: Planner,
+    /// What had passed at real servers when their counters were set to zero.
+    zeroes: Vec<(ServiceKey, RealServerId, Traffic)>,
     mtus: [u32; 2],
     routes: Vec<Route>,
 }
@@ -47,6 +49,7 @@ impl<'m> Director<'m> {
             shard,
             tunnel_ends: Vec::new(),
             planner,
+            zeroes: Vec::new(),
             mtus,
             routes,
         }
@@ -90,6 +93,7 @@ impl<'m> Director<'m> {
                 };
             }
             Command::RemoveService(key) => {
+                self.zeroes.retain(|(of, ..)| *of != key);
                 self.draft.services.retain(|service| service.key != key);
             }
             Command::AddRealServer(key, real_server) => {
@@ -103,7 +107,10 @@ impl<'m> Director<'m> {
                 let gone = |rs: &RealServer| (rs.address, rs.port_in(&key)) == end(address);
                 self.service(key).real_servers.retain(|rs| !gone(rs));
             }
-            Command::Clear => self.draft.services.clear(),
+            Command::Clear => {
+                self.zeroes.clear();
+                self.draft.services.clear();
+            }
             Command::Timeouts([tcp, fin, udp]) => {
                 let timeouts = &mut self.draft.timeouts;
                 let kept = [
@@ -134,10 +141,15 @@ impl<'m> Director<'m> {
                 .routes
                 .retain(|route| route.length > 0 || route.prefix.is_ipv6() != ipv6),
             Command::Mark(rule) => self.draft.classifier.rules.push(rule),
+            Command::Zero(key) => {
+                self.zero(key);
+                return Ok(());
+            }
             Command::ListConnections
             | Command::ListTunnels
             | Command::ListServices
             | Command::ListTemplates
+            | Command::ListThresholds
             | Command::ListTimeouts
             | Command::ListTraffic
             | Command::ListOther => return Ok(()),
@@ -155,6 +167,32 @@ impl<'m> Director<'m> {
         let mut packets = [PacketBuf::new(&mut chunk, &mut range, port)];
         self.shard.process(now, &mut packets, &mut verdicts);
         (verdicts[0], chunk[range].to_vec())
+    }
+
+    /// What passed at a real server since its counters were set to zero.
+    pub(crate) fn traffic(&self, id: RealServerId) -> Traffic {
+        let all = self.shard.stats().traffic(id);
+        let zero = self.zeroes.iter().find(|(_, zeroed, _)| *zeroed == id);
+        let zero = zero.map_or_else(Traffic::default, |(.., zero)| *zero);
+        Traffic {
+            connections: all.connections - zero.connections,
+            packets_in: all.packets_in - zero.packets_in,
+            bytes_in: all.bytes_in - zero.bytes_in,
+            packets_out: all.packets_out - zero.packets_out,
+            bytes_out: all.bytes_out - zero.bytes_out,
+        }
+    }
+
+    /// Sets the counters of a service's real servers to zero, or of all.
+    fn zero(&mut self, key: Option<ServiceKey>) {
+        let snapshot = self.shard.snapshot();
+        for (of, _, _, id) in snapshot.real_servers() {
+            if key.is_none_or(|key| key == of) {
+                let traffic = self.shard.stats().traffic(id);
+                self.zeroes.retain(|(_, zeroed, _)| *zeroed != id);
+                self.zeroes.push((of, id, traffic));
+            }
+        }
     }
 
     /// The connections of each real server.

@@ -9,7 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use lvs_core::config::{ClientMask, GueChecksum};
-use lvs_core::{Connection, ForwardingMethod, Instant, RealServer, RealServerId, Service, Tunnel};
+use lvs_core::{
+    Connection, ForwardingMethod, Instant, RealServer, RealServerId, Service, Thresholds, Tunnel,
+};
 
 use crate::director::Director;
 
@@ -18,7 +20,9 @@ pub(crate) fn connections(
     printed: &str,
     director: &Director<'_>,
     now: Instant,
+    slack: f64,
 ) -> Result<(), String> {
+    let slack = Duration::from_secs_f64(slack);
     let mut mine: Vec<Connection> = director.shard.list(now).collect();
     for line in printed.lines().skip(2) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -32,7 +36,7 @@ pub(crate) fn connections(
         match found {
             Some(place) => {
                 let connection = mine.swap_remove(place);
-                if !agree(left, connection.remaining) {
+                if !agree(left, connection.remaining, slack) {
                     let remaining = connection.remaining;
                     return Err(format!("listed {line}, but {remaining:?} remain"));
                 }
@@ -42,7 +46,7 @@ pub(crate) fn connections(
         }
     }
     // Those left over must be about to end.
-    match mine.iter().find(|connection| connection.remaining > SLACK) {
+    match mine.iter().find(|connection| connection.remaining > slack) {
         Some(connection) => Err(format!("{connection:?} is not listed")),
         None => Ok(()),
     }
@@ -79,6 +83,16 @@ pub(crate) fn templates(printed: &str, director: &Director<'_>) -> Result<(), St
         let end = end(service, real_server);
         let weight = real_server.share().get();
         format!("{end} {weight} {templates} {active} {inactive}")
+    })
+}
+
+/// Compares the same listing with thresholds (`ipvsadm -Ln --thresholds`).
+pub(crate) fn thresholds(printed: &str, director: &Director<'_>) -> Result<(), String> {
+    compare(printed, director, |service, real_server, id| {
+        let (active, inactive) = director.loads().connections(id);
+        let Thresholds { upper, lower } = real_server.thresholds;
+        let end = end(service, real_server);
+        format!("{end} {upper} {lower} {active} {inactive}")
     })
 }
 
@@ -121,7 +135,7 @@ pub(crate) fn traffic(printed: &str, director: &Director<'_>) -> Result<(), Stri
         .map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     let row = |(_, address, port, id)| {
-        let traffic = director.shard.stats().traffic(id);
+        let traffic = director.traffic(id);
         format!(
             "{} {} {} {} {} {}",
             SocketAddr::new(address, port),
@@ -177,11 +191,11 @@ fn shown(connection: &Connection) -> Vec<String> {
 }
 
 /// Whether minutes and seconds could be what remains.
-fn agree(left: &str, remaining: Duration) -> bool {
+fn agree(left: &str, remaining: Duration, slack: Duration) -> bool {
     let (minutes, seconds) = left.split_once(':').unwrap();
     let listed = minutes.parse::<u64>().unwrap() * 60 + seconds.parse::<u64>().unwrap();
-    let earliest = remaining.saturating_sub(SLACK).as_secs();
-    let latest = (remaining + SLACK).as_secs();
+    let earliest = remaining.saturating_sub(slack).as_secs();
+    let latest = (remaining + slack).as_secs();
     (earliest..=latest).contains(&listed)
 }
 
@@ -273,6 +287,3 @@ fn flags(service: &Service) -> String {
         some => format!(" ({some})"),
     }
 }
-
-/// Two of the director's ticks and one of the kernel's, rounded up.
-const SLACK: Duration = Duration::from_millis(50);

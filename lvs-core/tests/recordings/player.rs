@@ -21,23 +21,28 @@ pub(crate) fn play(scenario: &Scenario) -> Result<(), String> {
     for line in &scenario.setup {
         command::parse(line).and_then(|command| director.carry_out(command))?;
     }
+    let mut before = 0.0;
     for (number, step) in (1..).zip(&scenario.steps) {
-        play_step(step, &mut director)
+        expire(&mut director, before, step.at);
+        before = step.at;
+        play_step(step, &mut director, scenario.slack)
             .map_err(|why| format!("step {number} ({}), at {} s: {why}", step.act, step.at))?;
     }
     Ok(())
 }
 
-fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
-    let now = instant(START + step.at);
-    for round in 1.. {
-        let moment = START + f64::from(round) * ROUND;
-        if moment > START + step.at {
-            break;
-        }
-        director.shard.expire(instant(moment), u32::MAX);
+/// Ends what ends between two moments and at the later one.
+fn expire(director: &mut Director<'_>, before: f64, at: f64) {
+    let rounds = (before / ROUND) as u32 + 1..=(at / ROUND) as u32;
+    for round in rounds {
+        let moment = instant(START + f64::from(round) * ROUND);
+        director.shard.expire(moment, u32::MAX);
     }
-    director.shard.expire(now, u32::MAX);
+    director.shard.expire(instant(START + at), u32::MAX);
+}
+
+fn play_step(step: &Step, director: &mut Director<'_>, slack: f64) -> Result<(), String> {
+    let now = instant(START + step.at);
     match &step.act {
         Act::Send {
             port,
@@ -61,7 +66,7 @@ fn play_step(step: &Step, director: &mut Director<'_>) -> Result<(), String> {
             printed,
             status: 0,
             varies,
-        } => run(command, printed, *varies, director, now),
+        } => run(command, printed, *varies, director, (now, slack)),
         Act::Run { command, .. } => Err(format!("{command}, which fails")),
         Act::Wait => compare(&step.out, &[]),
         Act::Read { varies: true, .. } => Ok(()),
@@ -118,16 +123,17 @@ fn run(
     printed: &str,
     varies: bool,
     director: &mut Director<'_>,
-    now: Instant,
+    (now, slack): (Instant, f64),
 ) -> Result<(), String> {
     let command = command::parse(line)?;
     if varies && command.lists() {
         return Ok(());
     }
     match command {
-        Command::ListConnections => listing::connections(printed, director, now),
+        Command::ListConnections => listing::connections(printed, director, now, slack),
         Command::ListServices => listing::services(printed, director),
         Command::ListTemplates => listing::templates(printed, director),
+        Command::ListThresholds => listing::thresholds(printed, director),
         Command::ListTunnels => listing::tunnels(printed, director),
         Command::ListTimeouts => listing::timeouts(printed, director),
         Command::ListTraffic => listing::traffic(printed, director),

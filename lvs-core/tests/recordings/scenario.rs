@@ -15,6 +15,8 @@ pub(crate) struct Scenario {
     /// Commands run before the first step.
     pub(crate) setup: Vec<String>,
     pub(crate) steps: Vec<Step>,
+    /// How exact the moments of its steps are, seconds.
+    pub(crate) slack: f64,
 }
 
 /// One step.
@@ -113,8 +115,12 @@ pub(crate) fn scenario(value: &Value) -> Scenario {
         sysctls: settings(&value["sysctl"]),
         setup: list(&value["setup"]).iter().map(text).collect(),
         steps,
+        slack: value["slack"].as_f64().unwrap_or(SLACK),
     }
 }
+
+/// Two of the director's ticks and one of the kernel's, rounded up.
+const SLACK: f64 = 0.05;
 
 /// Names with their values.
 fn settings(value: &Value) -> BTreeMap<String, String> {
