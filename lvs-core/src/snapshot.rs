@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub(crate) services: Vec<PlannedService>,
     /// By [`RealServerId`]; `None` where the number is free or retired.
     pub(crate) real_servers: Vec<Option<PlannedRealServer>>,
+    /// Those that are retired, by their numbers, sorted; of no service.
+    pub(crate) removed: Vec<(RealServerId, PlannedRealServer)>,
     pub(crate) lookup: Lookup,
     /// How the shards are found that may have connections of services on marks.
     pub(crate) mark_owners: Vec<Owner>,
@@ -273,6 +275,14 @@ impl Snapshot {
 
     pub(crate) fn real_server(&self, id: RealServerId) -> Option<&PlannedRealServer> {
         self.real_servers.get(id.index())?.as_ref()
+    }
+
+    /// The same of one that has been removed, while its number is not reused.
+    ///
+    /// *Cost:* a binary search.
+    pub(crate) fn removed(&self, id: RealServerId) -> Option<&PlannedRealServer> {
+        let found = self.removed.binary_search_by_key(&id, |(id, _)| *id);
+        Some(&self.removed.get(found.ok()?)?.1)
     }
 
     /// How the owners of its connections are found, if this comes from a

@@ -17,21 +17,27 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// The kernel that `LVS_GUEST` names, with the tools a scenario needs.
-    pub(crate) fn find() -> Option<Self> {
-        let kernel = PathBuf::from(env::var_os("LVS_GUEST")?);
-        let tools = ["ipvsadm", "ip", "nft"];
-        let is_there = |tool: &&str| {
-            ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-                .iter()
-                .any(|folder| Path::new(folder).join(tool).exists())
-        };
-        if !kernel.exists() || !tools.iter().all(is_there) {
-            return None;
+    /// The kernel that `LVS_GUEST` names, or Debian's, with the tools a scenario
+    /// needs.
+    ///
+    /// *Errors:* what is missing.
+    pub(crate) fn find() -> Result<Self, String> {
+        let kernel = env::var_os("LVS_GUEST").unwrap_or_else(|| DEBIANS.into());
+        let kernel = PathBuf::from(kernel);
+        if !kernel.exists() {
+            return Err(format!("there is no {}", kernel.display()));
         }
-        let help = Command::new(&kernel).arg("--help").output().ok()?;
+        for tool in ["ipvsadm", "ip", "nft"] {
+            let folders = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
+            let is_in = |folder: &&str| Path::new(folder).join(tool).exists();
+            if !folders.iter().any(is_in) {
+                return Err(format!("{tool} is missing"));
+            }
+        }
+        let help = Command::new(&kernel).arg("--help").output();
+        let help = help.map_err(|error| format!("{}: {error}", kernel.display()))?;
         let text = [help.stdout, help.stderr].concat();
-        Some(Self {
+        Ok(Self {
             kernel,
             virtual_time: String::from_utf8_lossy(&text).contains("time-travel"),
         })
@@ -128,5 +134,7 @@ pub(crate) fn is_sound(played: &Value) -> bool {
     steps.is_some_and(|steps| !steps.iter().any(failed))
 }
 
+/// The kernel of Debian's package user-mode-linux.
+const DEBIANS: &str = "/usr/bin/linux.uml";
 /// A boot that takes longer has got stuck.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -10,6 +10,9 @@ use crate::guest::{Guest, is_sound};
 /// All ways of taking away a piece are tried in one boot of the guest.
 pub(crate) fn smallest(guest: &Guest, recorded: &Value) -> Value {
     let mut best = recorded.clone();
+    let Some(sought) = kind(&best) else {
+        return best;
+    };
     let mut piece = length(&best).div_ceil(2);
     while piece > 0 {
         let candidates: Vec<Value> = (0..length(&best))
@@ -17,9 +20,10 @@ pub(crate) fn smallest(guest: &Guest, recorded: &Value) -> Value {
             .map(|at| without(&best, at, piece))
             .collect();
         let played = guest.play(&candidates);
+        let is_such = |played: &Value| kind(played).as_ref() == Some(&sought);
         match played
             .into_iter()
-            .find(|played| is_sound(played) && difference(played).is_some())
+            .find(|played| is_sound(played) && is_such(played))
         {
             Some(smaller) => {
                 best = smaller;
@@ -29,6 +33,15 @@ pub(crate) fn smallest(guest: &Guest, recorded: &Value) -> Value {
         }
     }
     best
+}
+
+/// In what kind of step a scenario differs: a command by name, others by theirs.
+/// What is looked at too early, for want of a wait, is another matter.
+fn kind(recorded: &Value) -> Option<String> {
+    let why = difference(recorded)?;
+    let (_, step) = why.split_once('(')?;
+    let words = if step.starts_with("ipvsadm") { 3 } else { 1 };
+    Some(step.split(' ').take(words).collect::<Vec<_>>().join(" "))
 }
 
 fn list<'v>(scenario: &'v Value, name: &str) -> &'v [Value] {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lvs::control::Table;
 use lvs_core::config::Prefix;
@@ -36,6 +37,8 @@ pub(crate) struct Director<'m> {
     pub(crate) now: Instant,
     /// Which of the times left that a listing may show it shows.
     pub(crate) shown: TimeLeft,
+    /// How far off the moments of the recording may be.
+    pub(crate) slack: Duration,
     planner: Planner,
     mtus: [u32; 2],
     routes: Vec<Route>,
@@ -49,7 +52,7 @@ pub(crate) type Outcome = (Verdict, Vec<u8>);
 
 impl<'m> Director<'m> {
     /// The director before any command, its connections in `memory`.
-    pub(crate) fn new(memory: &'m mut [Line]) -> Self {
+    pub(crate) fn new(memory: &'m mut [Line], slack: Duration) -> Self {
         let limits = Limits {
             services: 32,
             real_servers: 2048,
@@ -70,6 +73,7 @@ impl<'m> Director<'m> {
             engines: BTreeMap::new(),
             now: Instant::default(),
             shown: TimeLeft::Most,
+            slack,
             planner,
             mtus,
             routes,

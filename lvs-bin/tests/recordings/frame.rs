@@ -9,6 +9,7 @@ pub(crate) const IPIP: u8 = 4;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ICMP_V6: u8 = 58;
+pub(crate) const SCTP: u8 = 132;
 
 /// Bytes of an Ethernet header.
 pub(crate) const ETHERNET: usize = 14;

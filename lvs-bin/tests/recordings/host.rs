@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use lvs_core::network::Resolution;
 use lvs_core::{Network, Port};
 
-use crate::frame::{self, ICMP, ICMP_V6, IPIP, Packet, TCP, UDP, word};
+use crate::frame::{self, ICMP, ICMP_V6, IPIP, Packet, SCTP, TCP, UDP, word};
 
 /// What the director's commands and settings made of the host.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ fn deliver(packet: &Packet) -> Option<Packet> {
         TCP => reset(packet),
         UDP => {
             let sound = transport.len() >= 8
-                && (word(transport, 6) == 0 || packet.transport_sum() == 0xffff);
+                && (from.is_ipv4() && word(transport, 6) == 0 || packet.transport_sum() == 0xffff);
             if sound {
                 complain(packet, from, PORT_UNREACHABLE)
             } else {
@@ -111,7 +111,8 @@ fn deliver(packet: &Packet) -> Option<Packet> {
             [&[129, 0, 0, 0], &transport[4..]].concat(),
             2,
         )),
-        ICMP | ICMP_V6 => None,
+        // What the recorded host says to SCTP was never asked for.
+        ICMP | ICMP_V6 | SCTP => None,
         _ if from.is_ipv4() => complain(packet, from, PROTOCOL_UNREACHABLE),
         _ => None,
     }
@@ -143,10 +144,15 @@ fn reset(packet: &Packet) -> Option<Packet> {
         answered[13] = RST | ACK;
     }
     let mut reset = answer(packet.destination, packet.source, TCP, answered, 16);
+    // All but the last two bits, which are of this packet alone (RFC 3168).
+    let tos = packet.tos & !3;
     if reset.source.is_ipv4() {
         reset.bytes[6] = 0x40;
-        reset.bytes[1] = packet.tos;
+        reset.bytes[1] = tos;
         reset.seal();
+    } else {
+        reset.bytes[0] |= tos >> 4;
+        reset.bytes[1] |= tos << 4;
     }
     Some(reset)
 }

@@ -9,7 +9,6 @@
 //! was recorded: where it is still another text, it is another listing.
 
 use std::ops::Range;
-use std::time::Duration;
 
 /// Which of the times left that a listing may show it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +18,6 @@ pub(crate) enum TimeLeft {
     /// The shortest; without connections that may have ended.
     Least,
 }
-
-/// Two of the director's ticks and one of the kernel's, rounded up.
-pub(crate) const SLACK: Duration = Duration::from_millis(50);
 
 /// How a listing of connections is written, by its first line.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use lvs_core::{
 
 use crate::counters::{Counted, passed};
 use crate::director::Director;
-use crate::listing::{SLACK, TimeLeft};
+use crate::listing::TimeLeft;
 
 impl Director<'_> {
     /// What passed at all services, and what passes in a second.
@@ -74,8 +74,8 @@ impl Director<'_> {
     /// A connection as it is listed, unless it may have ended by now.
     fn listed_connection(&self, connection: &Connection) -> Option<ipvsadm::Connection> {
         let remaining = match self.shown {
-            TimeLeft::Most => connection.remaining + SLACK,
-            TimeLeft::Least => connection.remaining.checked_sub(SLACK)?,
+            TimeLeft::Most => connection.remaining + self.slack,
+            TimeLeft::Least => connection.remaining.checked_sub(self.slack)?,
         };
         let flow = connection.flow;
         let end = |(address, port)| SocketAddr::new(address, port);

@@ -15,7 +15,7 @@ use crate::scenario::{Act, Printed, Scenario, Sent, Step};
 /// *Errors:* what was not as recorded, or not understood.
 pub(crate) fn play(scenario: &Scenario) -> Result<(), String> {
     let mut memory: Vec<Line> = vec![[0; 8]; Shard::memory_for(4096)];
-    let mut director = Director::new(&mut memory);
+    let mut director = Director::new(&mut memory, scenario.slack);
     for (name, value) in &scenario.sysctls {
         director.set(name, value)?;
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use lvs_core::Port;
 use serde_json::Value;
@@ -17,6 +18,8 @@ pub(crate) struct Scenario {
     /// Commands run before the first step.
     pub(crate) setup: Vec<String>,
     pub(crate) steps: Vec<Step>,
+    /// How exact the moments of its steps are.
+    pub(crate) slack: Duration,
 }
 
 /// One step.
@@ -129,8 +132,14 @@ pub(crate) fn scenario(value: &Value) -> Scenario {
         sysctls: settings(&value["sysctl"]),
         setup: list(&value["setup"]).iter().map(text).collect(),
         steps,
+        slack: value["slack"]
+            .as_f64()
+            .map_or(SLACK, Duration::from_secs_f64),
     }
 }
+
+/// Two of the director's ticks and one of the kernel's, rounded up.
+const SLACK: Duration = Duration::from_millis(50);
 
 /// Names with their values.
 fn settings(value: &Value) -> BTreeMap<String, String> {

@@ -256,8 +256,8 @@ impl Packet {
                 self.kind = Kind::Sctp { chunk };
             }
             _ if is_icmp && !fragment => {
-                let kind = bytes.first().ok_or(Verdict::Host)?;
-                if !icmp::is_error(&self.flow.addresses, *kind) {
+                let [kind, ..] = *bytes.first_chunk::<{ icmp::HEADER }>().ok_or(cut)?;
+                if !icmp::is_error(&self.flow.addresses, kind) {
                     return Err(Verdict::Host);
                 }
                 self.kind = Kind::IcmpError;

@@ -189,6 +189,7 @@ impl Planner {
             service: key,
             address: real_server.address,
             port,
+            forwarding: real_server.forwarding,
             since: generation,
             is_orphan: false,
             retired: None,

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::config::{Config, RealServerId, ServiceKey};
+use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
 use crate::loads::Loads;
 use crate::steer::Owner;
 
@@ -13,6 +13,8 @@ pub(super) struct Number {
     pub(super) service: ServiceKey,
     pub(super) address: IpAddr,
     pub(super) port: u16,
+    /// How it is reached, or was when it was removed.
+    pub(super) forwarding: ForwardingMethod,
     /// The generation that gave it the number.
     pub(super) since: u64,
     /// Whether its service has been removed since, so that it begins to count
@@ -78,6 +80,7 @@ impl Numbers {
         if let Some(index) = self.0.iter().position(same) {
             let number = &mut self.0[index];
             number.retired = None;
+            number.forwarding = whose.forwarding;
             // A service made anew counts anew, whenever it gets its real servers.
             if core::mem::take(&mut number.is_orphan) {
                 number.since = whose.since;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Planner;
 use super::numbers::Number;
-use crate::config::{Config, Family, ForwardingMethod, RealServerId, Thresholds};
+use crate::config::{Config, Family, ForwardingMethod, RealServerId, Thresholds, Weight};
 use crate::conn::Lifetimes;
 use crate::end_table::EndTable;
 use crate::ends::{End, Ends};
@@ -105,10 +105,30 @@ impl Parts {
             vips,
             services: self.services,
             real_servers: self.real_servers,
+            removed: removed(numbers, network),
             seed: planner.seed,
             shards: planner.limits.shards.max(1),
         }
     }
+}
+
+/// The real servers that are removed, as they were then, and the ways to them now.
+fn removed(numbers: &[Number], network: &Network) -> Vec<(RealServerId, PlannedRealServer)> {
+    let ids = (0u32..).map(RealServerId);
+    let removed = ids.zip(numbers).filter(|(_, it)| it.retired.is_some());
+    let planned = removed.map(|(id, number)| {
+        let planned = PlannedRealServer {
+            address: number.address,
+            port: number.port,
+            forwarding: number.forwarding,
+            way: network.resolve(number.address),
+            weight: Weight::ZERO,
+            service: u32::MAX,
+            since: number.since,
+        };
+        (id, planned)
+    });
+    planned.collect()
 }
 
 /// How owners of connections are found that belong to a service on some mark.

@@ -53,7 +53,8 @@ pub(crate) struct Arrival {
     pub(crate) client: IpAddr,
     /// From which port, in host order; 0 where the protocol has none.
     pub(crate) client_port: u16,
-    /// The virtual address asked for.
+    /// The virtual address asked for. Where an ICMP error begins the connection it
+    /// is the client's: the packet that is quoted went there.
     pub(crate) vip: IpAddr,
     /// When.
     pub(crate) now: Instant,

@@ -5,10 +5,12 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::config::{
-    RealServer, RealServerId, Scheduler, SchedulerFlags, Service, ServiceKey, Setting, Settings,
+    Family, RealServer, RealServerId, Scheduler, SchedulerFlags, Service, ServiceKey, Setting,
+    Settings,
 };
 
 use super::locality::Localities;
@@ -220,7 +222,7 @@ impl Member {
             id,
             weight,
             last_weight: weight,
-            key: hash::folded(real_server.address).wrapping_add(port),
+            key: folded(real_server.address, key.family()).wrapping_add(port),
             takes: match (weight, real_server.thresholds.upper) {
                 (0, _) => Takes::None,
                 (_, 0) => Takes::Any,
@@ -234,6 +236,16 @@ impl Member {
     pub(super) fn is_available<C: Counts>(&self, counts: &C) -> bool {
         let limited = || self.takes == Takes::AnyUnlessOverloaded;
         self.takes == Takes::Any || limited() && !counts.is_overloaded(self.id)
+    }
+}
+
+/// The address of a real server as a service of this family folds it: the kernel
+/// looks at no more than an IPv4 address of what an IPv4 service has, though a
+/// tunnel may lead to IPv6.
+fn folded(address: IpAddr, family: Family) -> u32 {
+    match (family, address) {
+        (Family::V4, IpAddr::V6(address)) => (address.to_bits() >> 96) as u32,
+        _ => hash::folded(address),
     }
 }
 

@@ -11,6 +11,7 @@ use super::schedule::{Scheduled, is_for_ftp_data, leaves_to_host, may_begin};
 use crate::config::{RealServerId, Setting};
 use crate::conn::{ConnTable, Direction, Method};
 use crate::forward::{self, Answer, Stopped};
+use crate::network::Resolution;
 use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
 use crate::sched;
@@ -80,8 +81,7 @@ impl Step<'_, '_> {
                 let snapshot = self.snapshot;
                 let planned = snapshot.real_server(id);
                 if opens(packet) && makes_way(entry, planned, snapshot.settings_of(planned)) {
-                    self.end(at);
-                    return self.unknown(buf, packet);
+                    return self.begin_anew(buf, packet, at);
                 }
                 let (port, method) = (entry.real_server_port(), entry.method());
                 let Some(planned) = planned else {
@@ -126,7 +126,11 @@ impl Step<'_, '_> {
 
     /// A packet of no connection of this shard.
     #[inline(never)]
-    fn unknown(&mut self, buf: &mut PacketBuf<'_>, packet: &Packet) -> Result<Verdict, Stopped> {
+    pub(super) fn unknown(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+    ) -> Result<Verdict, Stopped> {
         let snapshot = self.snapshot;
         let Some(service) = snapshot.service_asked(buf.ingress(), packet) else {
             return self.outside_services(buf, packet);
@@ -144,18 +148,24 @@ impl Step<'_, '_> {
         if packet.kind == (Kind::Sctp { chunk: None }) {
             return Err(DropReason::BadTransportHeader.into());
         }
-        if !begins || leaves_to_host(&packet.flow, service) {
+        if !begins {
             return Ok(Verdict::Host);
         }
         if !self.can_be_client(packet.flow.addresses.source()) {
             return Err(DropReason::BadSource.into());
+        }
+        if self.drops_new(&service.settings) {
+            return Err(DropReason::Defence.into());
+        }
+        if leaves_to_host(&packet.flow, service) {
+            return Ok(Verdict::Host);
         }
         let Scheduled {
             at,
             id,
             port,
             method,
-        } = match self.schedule(&packet.flow, service) {
+        } = match self.schedule(&packet.flow, service, packet.flow.addresses.destination()) {
             Err(Stopped::Answered(..)) if is_for_ftp_data(&packet.flow, service) => {
                 return Ok(Verdict::Host);
             }
@@ -213,7 +223,7 @@ impl Step<'_, '_> {
             }
             let refused = snapshot.config.settings().is_on(Setting::NatIcmpSend)
                 && snapshot.masqueraded.has_port_of(flow);
-            if refused && !breaks_off(packet) && packet.ttl > 1 {
+            if refused && !breaks_off(packet) && self.is_passing(packet) {
                 // The kernel refuses what it was about to route.
                 forward::take_ttl(buf, packet)?;
                 return Err(Stopped::Answered(
@@ -236,6 +246,21 @@ impl Step<'_, '_> {
             }
         }
         Ok(Verdict::Host)
+    }
+
+    /// Whether the host would route a packet: a TTL that is spent, a length that
+    /// is too much, or a lack of a route it answers itself.
+    fn is_passing(&self, packet: &Packet) -> bool {
+        match self
+            .snapshot
+            .network
+            .resolve(packet.flow.addresses.destination())
+        {
+            Resolution::Hop(hop) => {
+                packet.ttl > 1 && (packet.length <= hop.mtu || !packet.dont_fragment)
+            }
+            _ => false,
+        }
     }
 
     /// The next shard that may have a client's connection.

@@ -8,10 +8,34 @@ use super::observe::is_one_sided;
 use crate::config::{Setting, Settings, Weight};
 use crate::conn::sctp::SctpState;
 use crate::conn::tcp::TcpState;
-use crate::conn::{ASSURED, CONTROLLED, Entry, Method, State, TEMPLATE};
+use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Entry, Method, State, TEMPLATE};
+use crate::forward::Stopped;
+use crate::packet::{Packet, PacketBuf};
 use crate::snapshot::{PlannedRealServer, Snapshot};
+use crate::verdict::Verdict;
 
 impl Step<'_, '_> {
+    /// Puts a new connection in the place of one that makes way for it.
+    ///
+    /// The old one counts at its real server until the new one has been
+    /// scheduled: the kernel's ends with the next tick of its clock.
+    pub(super) fn begin_anew(
+        &mut self,
+        buf: &mut PacketBuf<'_>,
+        packet: &Packet,
+        at: u32,
+    ) -> Result<Verdict, Stopped> {
+        let counted = |entry: Entry<'_>| (entry.real_server(), entry.has(ACTIVE));
+        let ended = self.table.entry(at).map(counted);
+        self.table.remove(at);
+        self.stats.closed += 1;
+        let outcome = self.unknown(buf, packet);
+        if let Some((id, was_active)) = ended {
+            self.snapshot.loads.ended(id, was_active);
+        }
+        outcome
+    }
+
     /// Ends a connection before its time, and its template with it, if nothing
     /// else needs that and it never saw an established one.
     pub(super) fn end_with_template(&mut self, at: u32) {

@@ -6,7 +6,6 @@ use super::schedule::{Scheduled, leaves_to_host};
 use crate::config::{RealServerId, Setting};
 use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped, TunnelError};
-use crate::lookup::FTP_DATA;
 use crate::network::Resolution;
 use crate::packet::icmp::{self, Quote};
 use crate::packet::{FlowKey, Packet, PacketBuf};
@@ -91,10 +90,16 @@ impl Step<'_, '_> {
             id, port, method, ..
         } = whose;
         check_to_rewrite(buf, packet, method)?;
-        self.stats
-            .count_packet(id, Direction::Request, packet.length);
         let snapshot = self.snapshot;
-        let planned = snapshot.real_server(id).ok_or(DropReason::RealServerGone)?;
+        // Unlike other packets, an error reaches a real server that was removed.
+        let planned = match snapshot.real_server(id) {
+            Some(planned) => {
+                self.stats
+                    .count_packet(id, Direction::Request, packet.length);
+                planned
+            }
+            None => snapshot.removed(id).ok_or(DropReason::RealServerGone)?,
+        };
         match self.to_real_server(id, planned, port, method)? {
             Some(to) => forward::about_reply(buf, packet, quote, &to, &snapshot.network),
             None => error_to_host(buf, packet, quote, method, (planned.address, port)),
@@ -195,15 +200,17 @@ impl Step<'_, '_> {
         if let Some(owner) = owner {
             return Ok(Err(Verdict::Handoff(owner)));
         }
-        let wanted = |service: &&PlannedService| {
-            service.settings.is_on(Setting::ScheduleIcmp)
-                && flow.source_port != FTP_DATA
-                && !leaves_to_host(flow, service)
-        };
+        let wanted = |service: &&PlannedService| service.settings.is_on(Setting::ScheduleIcmp);
         let Some(service) = service.filter(wanted) else {
             return Ok(Err(Verdict::Host));
         };
-        let scheduled = self.schedule(flow, service)?;
+        if self.drops_new(&service.settings) {
+            return Err(DropReason::Defence.into());
+        }
+        if leaves_to_host(flow, service) {
+            return Ok(Err(Verdict::Host));
+        }
+        let scheduled = self.schedule(flow, service, flow.addresses.source())?;
         if scheduled.method == Method::Bypass {
             scheduled.at.into_iter().for_each(|at| self.end(at));
             return Err(DropReason::NoRealServer.into());

@@ -28,6 +28,7 @@ impl Step<'_, '_> {
         flow: &FlowKey,
         service: &PlannedService,
         persistence: &Persistence,
+        asked: IpAddr,
     ) -> Result<Option<(RealServerId, u32)>, DropReason> {
         let key = key_of(flow, service, persistence);
         let now = self.now.tick();
@@ -38,7 +39,7 @@ impl Step<'_, '_> {
             }
             self.table.invalidate(at);
         }
-        let Some(id) = self.pick(flow, service) else {
+        let Some(id) = self.pick(flow, service, asked) else {
             return Ok(None);
         };
         let planned = self

@@ -50,22 +50,21 @@ impl Step<'_, '_> {
         }
     }
 
-    /// Chooses a real server and begins a connection with it.
+    /// Chooses a real server and begins a connection with it, for a packet to
+    /// `asked`, as schedulers by destination see it.
     ///
     /// It ends soon unless a packet moves its state.
     pub(super) fn schedule(
         &mut self,
         flow: &FlowKey,
         service: &PlannedService,
+        asked: IpAddr,
     ) -> Result<Scheduled, Stopped> {
-        if self.drops_new(&service.settings) {
-            return Err(DropReason::Defence.into());
-        }
         let chosen = match &service.persistence {
             Some(persistence) => self
-                .kept(flow, service, persistence)?
+                .kept(flow, service, persistence, asked)?
                 .map(|(id, template)| (id, Some(template))),
-            None => self.pick(flow, service).map(|id| (id, None)),
+            None => self.pick(flow, service, asked).map(|id| (id, None)),
         };
         let (id, template) = match chosen {
             Some(chosen) => chosen,
@@ -116,12 +115,13 @@ impl Step<'_, '_> {
         &mut self,
         flow: &FlowKey,
         service: &PlannedService,
+        asked: IpAddr,
     ) -> Option<RealServerId> {
         let (client, client_port) = flow.source();
         let arrival = Arrival {
             client,
             client_port,
-            vip: flow.addresses.destination(),
+            vip: asked,
             now: self.now,
         };
         let loads = &*self.snapshot.loads;
@@ -150,8 +150,7 @@ impl Step<'_, '_> {
 ///
 /// *Source:* the kernel schedules any UDP packet and any TCP segment with SYN
 /// but without RST, with `sloppy_tcp` any without RST; of SCTP any packet with
-/// INIT first, with `sloppy_sctp` any without ABORT; AH and ESP never; packets from port 20
-/// belong to an FTP connection that must be known already.
+/// INIT first, with `sloppy_sctp` any without ABORT; AH and ESP never.
 pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
     let wanted = match packet.kind {
         Kind::Tcp { .. } => opens(packet) || settings.is_on(Setting::SloppyTcp),
@@ -159,7 +158,7 @@ pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
         Kind::Udp => true,
         Kind::Ipsec | Kind::IcmpError | Kind::Fragment => false,
     };
-    wanted && !breaks_off(packet) && packet.flow.source_port != FTP_DATA
+    wanted && !breaks_off(packet)
 }
 
 /// Whether a packet of no connection is to a port of FTP's data. Only a
@@ -171,10 +170,12 @@ pub(super) const fn is_for_ftp_data(flow: &FlowKey, service: &PlannedService) ->
     service.key.port() == FTP && flow.destination_port != FTP
 }
 
-/// Whether a service leaves what is to a port of FTP's data to the host, as it
-/// keeps no client's connections together.
+/// Whether a service leaves a packet to the host that would begin a connection:
+/// one from port 20 belongs to an FTP connection that must be known already, and
+/// one to a port of FTP's data to a service that keeps a client's connections
+/// together. By then the defence has counted it.
 pub(super) const fn leaves_to_host(flow: &FlowKey, service: &PlannedService) -> bool {
-    service.persistence.is_none() && is_for_ftp_data(flow, service)
+    flow.source_port == FTP_DATA || service.persistence.is_none() && is_for_ftp_data(flow, service)
 }
 
 /// How long a connection is kept of which no packet was seen yet.

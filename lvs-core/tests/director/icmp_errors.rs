@@ -224,10 +224,10 @@ fn refused(w: Family) -> Vec<Scenario> {
         )
         .takes(spoilt(from_client(&error())))
         .sends(spoilt(to_server(11, &error().ttl(63)))),
-        tcp_server("an error for a removed real server", masqueraded(w))
+        tcp_server("an error for a removed real server", direct())
             .becomes([w.service(Protocol::Tcp)])
             .takes(from_client(&error()))
-            .drops_it(DropReason::RealServerGone),
+            .sends(to_server(11, &error().ttl(63))),
         tcp_server(
             "an error for a real server whose link address is lost",
             masqueraded(w),
