@@ -19,6 +19,8 @@ pub(crate) struct Ends {
     protocols: Vec<(IpAddr, u8)>,
     /// By the place of the address: how the owners of connections with it are found.
     owners: Vec<Vec<Owner>>,
+    /// Those that refuse, by protocol, address and port.
+    refusing: EndTable,
 }
 
 /// A real server that is masqueraded, or was.
@@ -31,6 +33,9 @@ pub(crate) struct End<'n> {
     pub(crate) keeps_ports: bool,
     /// How owners of its connections are found.
     pub(crate) owners: &'n [Owner],
+    /// Whether what it sends from its port is refused where it is of no connection
+    /// (`nat_icmp_send`).
+    pub(crate) refuses: bool,
 }
 
 impl Ends {
@@ -39,7 +44,7 @@ impl Ends {
         addresses.sort_unstable();
         addresses.dedup();
         let mut owners = alloc::vec![Vec::new(); addresses.len()];
-        let mut entries = Vec::new();
+        let (mut entries, mut refusing) = (Vec::new(), Vec::new());
         for end in ends {
             let Ok(place) = addresses.binary_search(&end.address) else {
                 continue;
@@ -54,9 +59,14 @@ impl Ends {
             if end.keeps_ports {
                 entries.push((protocol, end.address, 0, place as u32));
             }
+            if end.refuses && end.port != 0 {
+                refusing.push((protocol, end.address, end.port, place as u32));
+            }
         }
-        entries.sort_unstable();
-        entries.dedup();
+        for list in [&mut entries, &mut refusing] {
+            list.sort_unstable();
+            list.dedup();
+        }
         let protocol = |(protocol, address, ..): &(u8, IpAddr, u16, u32)| (*address, *protocol);
         let mut protocols: Vec<_> = entries.iter().map(protocol).collect();
         protocols.sort_unstable();
@@ -66,6 +76,7 @@ impl Ends {
             addresses,
             protocols,
             owners,
+            refusing: EndTable::new(&refusing, seed),
         }
     }
 
@@ -82,13 +93,13 @@ impl Ends {
         self.owners.get(place as usize).map(Vec::as_slice)
     }
 
-    /// Whether a packet comes from the very port a real server was configured with.
-    pub(crate) fn has_port_of(&self, flow: &FlowKey) -> bool {
+    /// Whether a packet comes from the very port of a real server whose packets
+    /// of no connection are refused.
+    pub(crate) fn refuses(&self, flow: &FlowKey) -> bool {
         let (address, port) = flow.source();
-        port != 0
-            && [flow.protocol, 0]
-                .iter()
-                .any(|protocol| self.table.get(*protocol, address, port).is_some())
+        [flow.protocol, 0]
+            .iter()
+            .any(|protocol| self.refusing.get(*protocol, address, port).is_some())
     }
 
     /// Whether any real server has this address for a service of this protocol,
@@ -146,15 +157,21 @@ mod tests {
             port,
             keeps_ports,
             owners,
+            refuses: false,
+        };
+        let refusing = |end| End {
+            refuses: true,
+            ..end
         };
         let client = &[Owner::ByClient(None)][..];
         let port = &[Owner::ByPort][..];
         let ends = Ends::new(
             &[
-                end(address(Protocol::Tcp, 80), 1, 8080, false, port),
-                end(address(Protocol::Tcp, 0), 2, 0, true, client),
+                refusing(end(address(Protocol::Tcp, 80), 1, 8080, false, port)),
+                refusing(end(address(Protocol::Tcp, 0), 2, 0, true, client)),
                 end(mark, 3, 0, true, client),
-                end(mark, 1, 99, false, client),
+                refusing(end(mark, 1, 99, false, client)),
+                end(address(Protocol::Udp, 80), 1, 8082, false, port),
             ],
             Seed::new(1),
         );
@@ -166,8 +183,9 @@ mod tests {
         assert_eq!(ends.owners(&reply(2, 12345, 17)), None);
         assert_eq!(ends.owners(&reply(3, 12345, 17)), Some(client));
         assert_eq!(ends.owners(&reply(4, 80, 6)), None);
-        assert!(ends.has_port_of(&reply(1, 8080, 6)) && ends.has_port_of(&reply(1, 99, 6)));
-        assert!(!ends.has_port_of(&reply(1, 8080, 17)) && !ends.has_port_of(&reply(2, 12345, 6)));
+        assert!(ends.refuses(&reply(1, 8080, 6)) && ends.refuses(&reply(1, 99, 6)));
+        assert!(!ends.refuses(&reply(1, 8080, 17)) && !ends.refuses(&reply(2, 12345, 6)));
+        assert!(!ends.refuses(&reply(1, 8082, 17)), "not asked for");
         let has = |last: u8, protocol| ends.has_address_of([10, 0, 0, last].into(), protocol);
         assert!(has(2, 6) && !has(2, 17) && has(3, 17) && !has(4, 6));
     }

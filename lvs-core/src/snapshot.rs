@@ -66,7 +66,7 @@ pub struct Snapshot {
     pub(crate) services: Vec<PlannedService>,
     /// By [`RealServerId`]; `None` where the number is free or retired.
     pub(crate) real_servers: Vec<Option<PlannedRealServer>>,
-    /// Those that are retired, by their numbers, sorted; of no service.
+    /// Those that are retired, by their numbers, sorted.
     pub(crate) removed: Vec<(RealServerId, PlannedRealServer)>,
     pub(crate) lookup: Lookup,
     /// How the shards are found that may have connections of services on marks.
@@ -266,10 +266,18 @@ impl Snapshot {
         }
     }
 
-    /// The settings that hold for a real server's connections: the director's
-    /// when it has been removed.
-    pub(crate) fn settings_of(&self, real_server: Option<&PlannedRealServer>) -> &Settings {
-        let service = real_server.and_then(|it| self.services.get(it.service as usize));
+    /// The settings that hold for the connections of a real server, which may have
+    /// been removed: the director's when its service is gone as well.
+    ///
+    /// *Cost:* a binary search if it has been removed.
+    pub(crate) fn settings_of(&self, id: RealServerId) -> &Settings {
+        let planned = self.real_server(id).or_else(|| self.removed(id));
+        planned.map_or(self.config.settings(), |planned| self.settings_for(planned))
+    }
+
+    /// The same of one that is known.
+    pub(crate) fn settings_for(&self, planned: &PlannedRealServer) -> &Settings {
+        let service = self.services.get(planned.service as usize);
         service.map_or(self.config.settings(), |service| &service.settings)
     }
 

@@ -273,6 +273,12 @@ impl<'t> Fields<'t> {
         self.get(name).is_some()
     }
 
+    /// Whether the field `name` is given, and a text.
+    pub(super) fn is_text(&self, name: &str) -> bool {
+        let value = self.get(name);
+        value.is_some_and(|value| value.get_ref().as_str().is_some())
+    }
+
     /// The choice that the field `name` makes among `choices`.
     pub(super) fn choice<T: Copy>(
         &self,

@@ -93,7 +93,7 @@ impl Settings {
         );
         let director = director::settings(&fields, reading);
         let timeouts = director::timeouts(&fields, reading);
-        let settings = options::settings(&fields, reading);
+        let (settings, estimation_cpus) = options::settings(&fields, reading);
         let interfaces = director.as_ref().map_or(&[][..], |it| &it.interfaces);
         let classifier = marks::classifier(&fields, interfaces, reading);
         let (services, names) = service::services(&fields, reading);
@@ -101,6 +101,7 @@ impl Settings {
             services,
             timeouts,
             settings,
+            estimation_cpus,
             classifier,
             ..Draft::default()
         };

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use lvs_core::config::{
-    ClientMask, Family, Persistence, Service, Setting, SettingError, Settings, Thresholds,
+    ClientMask, CpuList, Draft, Family, Persistence, Service, Setting, SettingError, Settings,
+    Thresholds,
 };
 
 use super::fields::{Fields, Given, Reading};
@@ -19,40 +20,93 @@ pub(super) fn read<'t>(service: &mut Service, fields: &Fields<'t>, reading: &mut
     }
     flags(service, fields, reading);
     if let Some(settings) = fields.table("settings", &names(), reading) {
-        each_setting(&settings, reading, |setting, value| {
-            service.settings.set(setting, value)
-        });
+        own_settings(service, &settings, reading);
     }
 }
 
-/// Reads `[settings]`, the director's own.
-pub(super) fn settings<'t>(file: &Fields<'t>, reading: &mut Reading<'t>) -> Settings {
-    let mut all = Settings::default();
+/// Reads the settings of one service.
+fn own_settings<'t>(service: &mut Service, fields: &Fields<'t>, reading: &mut Reading<'t>) {
+    let of_director = |setting: &Setting| !setting.is_per_service();
+    let others = Setting::ALL.into_iter().filter(of_director);
+    for name in others.map(Setting::name).chain([EST_CPULIST]) {
+        if let Some(span) = fields.given(name) {
+            let what = format!("{name} is the whole director's: no service has its own");
+            let help = "write it below [settings]";
+            reading.fault(span, fields.place(name), what, help);
+        }
+    }
+    let own = Setting::ALL.into_iter().filter(|it| it.is_per_service());
+    each_setting(own, fields, reading, |setting, value| {
+        service.settings.set(setting, value)
+    });
+}
+
+/// Reads `[settings]`, the director's own, and on which processors rates are
+/// worked out.
+pub(super) fn settings<'t>(file: &Fields<'t>, reading: &mut Reading<'t>) -> (Settings, CpuList) {
+    let (mut all, mut cpus) = (Settings::default(), CpuList::default());
     if let Some(fields) = file.table("settings", &names(), reading) {
-        each_setting(&fields, reading, |setting, value| all.set(setting, value));
-        check_pair(&all, &fields, reading);
+        let is_pair = |setting: &Setting| {
+            let pair = [Setting::SyncThreshold, Setting::SyncPeriod];
+            pair.contains(setting)
+        };
+        let single = Setting::ALL.into_iter().filter(|it| !is_pair(it));
+        each_setting(single, &fields, reading, |setting, value| {
+            all.set(setting, value)
+        });
+        sync_threshold(&mut all, &fields, reading);
+        if let Some(given) = estimation_cpus(&fields, reading) {
+            cpus = given;
+        }
     }
-    all
+    (all, cpus)
 }
 
-/// The one rule that two settings have together: the kernel has them in one
-/// (`sync_threshold`, ip_vs_ctl.c).
-fn check_pair(all: &Settings, fields: &Fields<'_>, reading: &mut Reading<'_>) {
-    let [threshold, period] = [Setting::SyncThreshold, Setting::SyncPeriod];
-    let (least, most) = (all.get(threshold), all.get(period));
-    let names = [threshold.name(), period.name()];
-    let given = names
-        .iter()
-        .find_map(|name| Some((name, fields.given(name)?)));
-    if let Some((name, span)) = given
-        && most != 0
-        && least >= most
-    {
-        let [threshold, period] = names;
-        let what = format!("{threshold} is {least}, but must be below {period}, which is {most}");
-        let help = format!("lower it, raise {period}, or write {period} = 0");
-        reading.fault(span, fields.place(name), what, help);
+/// Reads `sync_threshold`: one number, or two in a text as the kernel has them.
+fn sync_threshold<'t>(all: &mut Settings, fields: &Fields<'t>, reading: &mut Reading<'t>) {
+    let name = Setting::SyncThreshold.name();
+    let Some(span) = fields.given(name) else {
+        return;
+    };
+    let text = if fields.is_text(name) {
+        fields.string(name, reading).map(|it| it.value.to_owned())
+    } else {
+        let (least, greatest) = Setting::SyncThreshold.range();
+        let help = format!("leave it out for {}", Setting::SyncThreshold.default());
+        let number = fields.signed(name, least..=greatest, &help, reading);
+        number.map(|it| it.value.to_string())
+    };
+    let Some(text) = text else {
+        return;
+    };
+    let mut draft = Draft {
+        settings: *all,
+        ..Draft::default()
+    };
+    // An empty text changes nothing with the kernel, and says nothing here.
+    if text.is_empty() || draft.set_sysctl(name, &text, 1).is_err() {
+        let period = all.get(Setting::SyncPeriod);
+        let what = format!(
+            "{name} is {}, but must be a number below its period, {period}, or both of them",
+            reading.written(&span)
+        );
+        let help = "write both as in sync_threshold = \"3 50\"";
+        return reading.fault(span, fields.place(name), what, help);
     }
+    *all = draft.settings;
+}
+
+/// Reads `est_cpulist`.
+fn estimation_cpus<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<CpuList> {
+    let Given { value, span } = fields.string(EST_CPULIST, reading)?;
+    // The file may be for another host: how many processors it has is not asked.
+    let list = CpuList::parse(value, CpuList::MOST);
+    if list.is_err() {
+        let what = format!("{EST_CPULIST} is {value:?}, but must be a list of processors");
+        let help = "write it as in est_cpulist = \"0-3,8\"";
+        reading.fault(span, fields.place(EST_CPULIST), what, help);
+    }
+    list.ok()
 }
 
 /// Reads a real server's thresholds.
@@ -122,13 +176,14 @@ fn flags<'t>(service: &mut Service, fields: &Fields<'t>, reading: &mut Reading<'
     }
 }
 
-/// Reads every setting that is given and has `set` take its value.
+/// Reads each of these settings that is given and has `set` take its value.
 fn each_setting<'t>(
+    settings: impl Iterator<Item = Setting>,
     fields: &Fields<'t>,
     reading: &mut Reading<'t>,
     mut set: impl FnMut(Setting, i32) -> Result<(), SettingError>,
 ) {
-    for setting in Setting::ALL {
+    for setting in settings {
         let (least, greatest) = setting.range();
         let name = setting.name();
         let help = format!("leave it out for {}", setting.default());
@@ -141,9 +196,14 @@ fn each_setting<'t>(
     }
 }
 
+/// The names the kernel has: two of its settings are two numbers, and a list.
 fn names() -> Vec<&'static str> {
-    Setting::ALL.map(Setting::name).to_vec()
+    let all = Setting::ALL.into_iter();
+    let named = all.filter(|setting| *setting != Setting::SyncPeriod);
+    named.map(Setting::name).chain([EST_CPULIST]).collect()
 }
+
+const EST_CPULIST: &str = "est_cpulist";
 
 /// The fields of a service's options.
 pub(super) const FIELDS: [&str; 5] = ["persistent", "mask", "one_packet", "flags", "settings"];

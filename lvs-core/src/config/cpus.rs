@@ -18,6 +18,9 @@ impl Default for CpuList {
 }
 
 impl CpuList {
+    /// Processors a list has room for.
+    pub const MOST: u16 = 64 * WORDS as u16;
+
     /// Reads a list, of a host that has `cpus` processors.
     ///
     /// *Errors:* [`SysctlError::Invalid`] for what is no list,
@@ -34,7 +37,7 @@ impl CpuList {
             if last < first {
                 return Err(SysctlError::Invalid);
             }
-            if last >= u32::from(cpus) || last >= MOST {
+            if last >= u32::from(cpus) || last >= u32::from(Self::MOST) {
                 return Err(SysctlError::OutOfRange);
             }
             (first..=last).for_each(|cpu| list.insert(cpu));
@@ -60,7 +63,7 @@ impl fmt::Display for CpuList {
     /// The shortest list, ranges first to last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut cpu, mut comma) = (0, "");
-        while cpu < MOST {
+        while cpu < u32::from(Self::MOST) {
             if !self.contains(cpu) {
                 cpu += 1;
                 continue;
@@ -80,8 +83,6 @@ impl fmt::Display for CpuList {
 }
 
 const WORDS: usize = 16;
-/// Processors a list has room for.
-const MOST: u32 = 64 * WORDS as u32;
 
 #[cfg(test)]
 mod tests {

@@ -72,13 +72,15 @@ settings! {
     DropEntry = "drop_entry", 0, (0, 3);
     /// Defence by dropping new connections: 0 never, 1 and 2 while memory is low, 3 always.
     DropPacket = "drop_packet", 0, (0, 3);
-    /// Niceness of what works out rates.
+    /// Niceness of the kernel's threads that work out rates. There are none here:
+    /// kept and shown, and without effect.
     EstNice = "est_nice", 0, (-20, 19);
     /// Connections of a removed real server end at their next packet.
     ExpireNodestConn = "expire_nodest_conn", 0, SWITCH;
     /// Clients are not kept to a real server whose weight is 0.
     ExpireQuiescentTemplate = "expire_quiescent_template", 0, SWITCH;
-    /// Packets out of a tunnel that ended at this host are left alone.
+    /// Packets out of a tunnel that ended at this host are left alone. They never
+    /// come to a director outside the kernel: kept and shown, and as if it were on.
     IgnoreTunneled = "ignore_tunneled", 0, SWITCH;
     /// How long `lblc` remembers an unused address, seconds.
     LblcExpiration = "lblc_expiration", 86400, ANY;
@@ -89,7 +91,7 @@ settings! {
     NatIcmpSend = "nat_icmp_send", 0, SWITCH;
     /// Tunnels carry the inner DF and their limit is told to clients.
     PmtuDisc = "pmtu_disc", 1, SWITCH;
-    /// Counters are published and rates worked out.
+    /// Counters are published and rates worked out, by whoever does so.
     RunEstimation = "run_estimation", 1, SWITCH;
     /// ICMP errors about packets of no connection are scheduled as those would be.
     ScheduleIcmp = "schedule_icmp", 0, SWITCH;
@@ -106,7 +108,8 @@ settings! {
     /// How many ports connections are told to a backup by; a power of two, of
     /// which no more than 64 are used.
     SyncPorts = "sync_ports", 1, (1, 1 << 30);
-    /// How many messages to a backup may wait.
+    /// How many messages to a backup may wait. The kernel's default is one for every
+    /// 32 free pages; this is that of a host with 4 GiB free.
     SyncQueueMax = "sync_qlen_max", 32768, (0, i32::MAX);
     /// How often a connection is told to a backup again, seconds.
     SyncRefreshPeriod = "sync_refresh_period", 0, ANY;
@@ -129,33 +132,83 @@ impl Setting {
         Self::ALL.into_iter().find(|setting| setting.name() == name)
     }
 
+    /// Whether a service may have a value of its own. The others are of things
+    /// that services have together: memory, rates, what is told to a backup.
+    #[must_use]
+    pub const fn is_per_service(self) -> bool {
+        match self {
+            Self::AmDropRate
+            | Self::CacheBypass
+            | Self::ConnReuseMode
+            | Self::DropEntry
+            | Self::DropPacket
+            | Self::ExpireNodestConn
+            | Self::ExpireQuiescentTemplate
+            | Self::LblcExpiration
+            | Self::LblcrExpiration
+            | Self::NatIcmpSend
+            | Self::PmtuDisc
+            | Self::ScheduleIcmp
+            | Self::SecureTcp
+            | Self::SloppyTcp
+            | Self::SloppySctp
+            | Self::SnatReroute => true,
+            Self::AmemThreshold
+            | Self::BackupOnly
+            | Self::Conntrack
+            | Self::EstNice
+            | Self::IgnoreTunneled
+            | Self::RunEstimation
+            | Self::SyncPersistMode
+            | Self::SyncPorts
+            | Self::SyncQueueMax
+            | Self::SyncRefreshPeriod
+            | Self::SyncRetries
+            | Self::SyncSockSize
+            | Self::SyncThreshold
+            | Self::SyncPeriod
+            | Self::SyncVersion => false,
+        }
+    }
+
     const fn index(self) -> usize {
         self as usize
     }
 }
 
-/// A value a setting does not take. Nothing has changed.
+/// Why a setting was not given a value. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SettingError {
-    /// Which setting.
-    pub setting: Setting,
-    /// The value given.
-    pub value: i32,
+#[non_exhaustive]
+pub enum SettingError {
+    /// It does not take this value.
+    OutOfRange {
+        /// Which setting.
+        setting: Setting,
+        /// The value given.
+        value: i32,
+    },
+    /// It is the whole director's, and was given to a service.
+    OfDirector(Setting),
 }
 
 impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (least, greatest) = self.setting.range();
-        write!(
-            f,
-            "{} = {}: must be {least} to {greatest}",
-            self.setting.name(),
-            self.value
-        )?;
-        if self.setting == Setting::SyncPorts {
-            f.write_str(" and a power of two")?;
+        match *self {
+            Self::OutOfRange { setting, value } => {
+                let (least, greatest) = setting.range();
+                let name = setting.name();
+                write!(f, "{name} = {value}: must be {least} to {greatest}")?;
+                if setting == Setting::SyncPorts {
+                    f.write_str(" and a power of two")?;
+                }
+                Ok(())
+            }
+            Self::OfDirector(setting) => write!(
+                f,
+                "{} is the whole director's: no service has its own",
+                setting.name()
+            ),
         }
-        Ok(())
     }
 }
 
@@ -229,6 +282,9 @@ impl Overrides {
     ///
     /// *Errors:* [`SettingError`]; nothing has changed.
     pub fn set(&mut self, setting: Setting, value: i32) -> Result<(), SettingError> {
+        if !setting.is_per_service() {
+            return Err(SettingError::OfDirector(setting));
+        }
         checked(setting, value)?;
         self.values[setting.index()] = value;
         self.given |= 1 << setting.index();
@@ -251,7 +307,7 @@ fn checked(setting: Setting, value: i32) -> Result<(), SettingError> {
     if (least..=greatest).contains(&value) && power {
         Ok(())
     } else {
-        Err(SettingError { setting, value })
+        Err(SettingError::OutOfRange { setting, value })
     }
 }
 
@@ -275,7 +331,7 @@ mod tests {
         let mut settings = Settings::default();
         let value = 4;
         let setting = Setting::DropEntry;
-        let refused = Err(SettingError { setting, value });
+        let refused = Err(SettingError::OutOfRange { setting, value });
         assert_eq!(settings.set(setting, value), refused);
         assert!(settings.set(Setting::SyncPorts, 3).is_err());
         assert_eq!(settings, Settings::default());
@@ -289,5 +345,23 @@ mod tests {
         assert!(settings.is_on(Setting::SloppyTcp));
         assert!(!settings.is_on(Setting::SloppySctp));
         assert_eq!(own.get(Setting::SloppySctp), None);
+    }
+
+    #[test]
+    fn what_services_have_together_is_not_one_service_s() {
+        let mut own = Overrides::NONE;
+        for setting in Setting::ALL {
+            let set = own.set(setting, setting.default());
+            let of_director = Err(SettingError::OfDirector(setting));
+            assert_eq!(
+                set,
+                if setting.is_per_service() {
+                    Ok(())
+                } else {
+                    of_director
+                }
+            );
+            assert_eq!(own.get(setting).is_some(), setting.is_per_service());
+        }
     }
 }

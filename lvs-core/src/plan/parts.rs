@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Planner;
 use super::numbers::Number;
-use crate::config::{Config, Family, ForwardingMethod, RealServerId, Thresholds, Weight};
+use crate::config::{Config, Family, ForwardingMethod, RealServerId, Setting, Thresholds, Weight};
 use crate::conn::Lifetimes;
 use crate::end_table::EndTable;
 use crate::ends::{End, Ends};
@@ -84,6 +84,7 @@ impl Parts {
         let mut vips: Vec<_> = lookup.vips().collect();
         vips.sort_unstable();
         vips.dedup();
+        let removed = removed(numbers, &self.services, network);
         let stands_by = config.stands_by();
         let serves =
             |family| !stands_by && self.services.iter().any(|it| it.key.family() == family);
@@ -97,7 +98,7 @@ impl Parts {
             lifetimes: Lifetimes::new(&config.timeouts()),
             lookup,
             mark_owners: mark_owners(&self.services),
-            masqueraded: masqueraded(numbers, planner.seed),
+            masqueraded: masqueraded(numbers, &self.services, planner.seed),
             tunnels: EndTable::new(&tunnels, planner.seed),
             serves_ipv4: serves(Family::V4),
             serves_ipv6: serves(Family::V6),
@@ -105,25 +106,31 @@ impl Parts {
             vips,
             services: self.services,
             real_servers: self.real_servers,
-            removed: removed(numbers, network),
+            removed,
             seed: planner.seed,
             shards: planner.limits.shards.max(1),
         }
     }
 }
 
-/// The real servers that are removed, as they were then, and the ways to them now.
-fn removed(numbers: &[Number], network: &Network) -> Vec<(RealServerId, PlannedRealServer)> {
+/// The real servers that are removed, as they were then, and the ways to them now;
+/// of a service that there still is, if theirs is such a one.
+fn removed(
+    numbers: &[Number],
+    services: &[PlannedService],
+    network: &Network,
+) -> Vec<(RealServerId, PlannedRealServer)> {
     let ids = (0u32..).map(RealServerId);
     let removed = ids.zip(numbers).filter(|(_, it)| it.retired.is_some());
     let planned = removed.map(|(id, number)| {
+        let service = services.iter().position(|it| it.key == number.service);
         let planned = PlannedRealServer {
             address: number.address,
             port: number.port,
             forwarding: number.forwarding,
             way: network.resolve(number.address),
             weight: Weight::ZERO,
-            service: u32::MAX,
+            service: service.map_or(u32::MAX, |service| service as u32),
             since: number.since,
         };
         (id, planned)
@@ -144,7 +151,15 @@ fn mark_owners(services: &[PlannedService]) -> Vec<Owner> {
 }
 
 /// Where real servers reply from that are masqueraded, or were.
-fn masqueraded(numbers: &[Number], seed: Seed) -> Ends {
+fn masqueraded(numbers: &[Number], services: &[PlannedService], seed: Seed) -> Ends {
+    // The kernel refuses nothing of one that was (ip_vs_has_real_service).
+    let refuses = |number: &Number| {
+        number.retired.is_none()
+            && number.forwarding == ForwardingMethod::Masquerade
+            && services.iter().any(|service| {
+                service.key == number.service && service.settings.is_on(Setting::NatIcmpSend)
+            })
+    };
     let owners: Vec<Vec<Owner>> = numbers
         .iter()
         .map(|number| number.owners.iter().map(|(owner, _)| *owner).collect())
@@ -159,6 +174,7 @@ fn masqueraded(numbers: &[Number], seed: Seed) -> Ends {
             port: number.port,
             keeps_ports: number.keeps_ports,
             owners,
+            refuses: refuses(number),
         })
         .collect();
     Ends::new(&ends, seed)

@@ -9,7 +9,7 @@ use super::gone::makes_way;
 use super::local::to_host;
 use super::schedule::{Scheduled, is_for_ftp_data, leaves_to_host, may_begin};
 use crate::config::{RealServerId, Setting};
-use crate::conn::{ConnTable, Direction, Method};
+use crate::conn::{ConnTable, Direction, Entry, Method};
 use crate::forward::{self, Answer, Stopped};
 use crate::network::Resolution;
 use crate::packet::sctp::{ABORT, INIT};
@@ -80,7 +80,7 @@ impl Step<'_, '_> {
             Direction::Request => {
                 let snapshot = self.snapshot;
                 let planned = snapshot.real_server(id);
-                if opens(packet) && makes_way(entry, planned, snapshot.settings_of(planned)) {
+                if opens(packet) && makes_way(entry, planned, snapshot.settings_of(id)) {
                     return self.begin_anew(buf, packet, at);
                 }
                 let (port, method) = (entry.real_server_port(), entry.method());
@@ -116,7 +116,11 @@ impl Step<'_, '_> {
             self.observe(at, RealServerId::NONE, packet, Direction::Request);
             return self.bypass(buf, packet);
         }
-        let settings = self.snapshot.config.settings();
+        let id = self
+            .table
+            .entry(at)
+            .map_or(RealServerId::NONE, Entry::real_server);
+        let settings = self.snapshot.settings_of(id);
         if !settings.is_on(Setting::ExpireNodestConn) {
             return Err(DropReason::RealServerGone.into());
         }
@@ -221,8 +225,7 @@ impl Step<'_, '_> {
             if let Some(owner) = self.next_owner(owners, flow.destination()) {
                 return Ok(Verdict::Handoff(owner));
             }
-            let refused = snapshot.config.settings().is_on(Setting::NatIcmpSend)
-                && snapshot.masqueraded.has_port_of(flow);
+            let refused = snapshot.masqueraded.refuses(flow);
             if refused && !breaks_off(packet) && self.is_passing(packet) {
                 // The kernel refuses what it was about to route.
                 forward::take_ttl(buf, packet)?;

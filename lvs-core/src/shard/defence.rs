@@ -62,8 +62,7 @@ impl Defence {
     /// Whether a client's word alone does not make a connection with this real
     /// server.
     pub(super) fn distrusts(&self, snapshot: &Snapshot, id: RealServerId) -> bool {
-        let settings = snapshot.settings_of(snapshot.real_server(id));
-        self.acts(settings, Setting::SecureTcp)
+        self.acts(snapshot.settings_of(id), Setting::SecureTcp)
     }
 
     /// Whether this new connection is one of those dropped.
@@ -122,7 +121,8 @@ impl Step<'_, '_> {
         let Some(entry) = self.table.entry(at).filter(|entry| entry.is_used()) else {
             return;
         };
-        if entry.controlled() > 0 {
+        let settings = self.snapshot.settings_of(entry.real_server());
+        if entry.controlled() > 0 || !self.defence.acts(settings, Setting::DropEntry) {
             return;
         }
         let packets = entry.packets();
@@ -178,7 +178,10 @@ impl Shard<'_> {
                 }
             }
             defence.looks = 0;
-            if defence.acts(settings, Setting::DropEntry) {
+            let mut services = self.snapshot.services.iter();
+            if defence.acts(settings, Setting::DropEntry)
+                || services.any(|it| defence.acts(&it.settings, Setting::DropEntry))
+            {
                 defence.owed += self.table.touched();
                 defence.looks = defence.owed / SHARE;
                 defence.owed %= SHARE;

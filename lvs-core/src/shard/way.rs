@@ -55,7 +55,7 @@ impl<'s> Step<'s, '_> {
             },
             seed: &snapshot.seed,
             id,
-            discovers_mtu: snapshot.settings_of(Some(planned)).is_on(Setting::PmtuDisc),
+            discovers_mtu: snapshot.settings_for(planned).is_on(Setting::PmtuDisc),
         }
     }
 
@@ -82,8 +82,7 @@ impl<'s> Step<'s, '_> {
     #[inline(never)]
     fn resolve_client(&mut self, at: u32, client: IpAddr) -> Result<Hop, DropReason> {
         let entry = self.table.entry(at).ok_or(DropReason::Unreachable)?;
-        let planned = self.snapshot.real_server(entry.real_server());
-        let settings = self.snapshot.settings_of(planned);
+        let settings = self.snapshot.settings_of(entry.real_server());
         let passes_as_it_came =
             entry.method() == Method::Masquerade && !settings.is_on(Setting::SnatReroute);
         let source = if passes_as_it_came {

@@ -28,6 +28,7 @@ mod malformed;
 mod marks;
 mod not_ours;
 mod sctp;
+mod settings;
 mod shards;
 mod tunnels;
 
@@ -53,6 +54,7 @@ fn table() -> Vec<Scenario> {
         fragments::scenarios(),
         sctp::scenarios(),
         defences::scenarios(),
+        settings::scenarios(),
         local::scenarios(),
     ]
     .concat()

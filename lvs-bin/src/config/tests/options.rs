@@ -111,15 +111,34 @@ fn a_service_has_settings_of_its_own_over_the_directors() {
 
 #[test]
 fn every_setting_is_read_by_its_name() {
-    for setting in Setting::ALL {
+    let read = |text: &str| {
+        let text = format!("director.interfaces = ['eth0']\n[settings]\n{text}");
+        Settings::parse("lvs.toml", &text).unwrap().config
+    };
+    let is_named = |setting: &Setting| *setting != Setting::SyncPeriod;
+    for setting in Setting::ALL.into_iter().filter(is_named) {
         let (least, _) = setting.range();
         let name = setting.name();
-        let text = format!("director.interfaces = ['eth0']\n[settings]\n{name} = {least}");
-        let read = Settings::parse("lvs.toml", &text).unwrap();
-        assert_eq!(read.config.settings().get(setting), least, "{name}");
+        let config = read(&format!("{name} = {least}"));
+        assert_eq!(config.settings().get(setting), least, "{name}");
     }
-    let pair = "director.interfaces = ['eth0']\n[settings]\nsync_threshold = 9\nsync_period = 0";
-    assert!(Settings::parse("lvs.toml", pair).is_ok(), "none is below 0");
+    assert_eq!(
+        read("est_cpulist = '8,0-3'")
+            .draft()
+            .sysctl("est_cpulist")
+            .as_deref(),
+        Some("0-3,8")
+    );
+    for (text, pair) in [
+        ("9", "9\t50"),
+        ("'9'", "9\t50"),
+        ("'9 0'", "9\t0"),
+        ("'3\t4'", "3\t4"),
+    ] {
+        let config = read(&format!("sync_threshold = {text}"));
+        let set = config.draft().sysctl("sync_threshold");
+        assert_eq!(set.as_deref(), Some(pair), "{text}");
+    }
 }
 
 /// What the example shows behind "# " to be taken away.
@@ -148,7 +167,22 @@ fn what_the_example_leaves_out_is_right_as_well() {
     assert!(services[0].persistence.is_some() && services[1].one_packet);
     assert_eq!(services[2].key.address(), None, "on a mark");
     assert_eq!(read.config.classifier().rules.len(), 1);
-    assert_eq!(read.config.settings().get(Setting::ExpireNodestConn), 1);
+    // Every setting is there, by its kernel's default.
+    let (_, settings) = left_out.split_once("# [settings]").unwrap();
+    let given = |name: &str| {
+        let mut lines = settings.lines();
+        lines.any(|line| line.starts_with(&format!("# {name} = ")))
+    };
+    let kernels = Settings::parse("lvs.toml", "director.interfaces = ['eth0']").unwrap();
+    let all = Setting::ALL.into_iter().map(Setting::name);
+    for name in all
+        .filter(|name| *name != "sync_period")
+        .chain(["est_cpulist"])
+    {
+        assert!(given(name), "{name}");
+        let value = |settings: &Settings| settings.config.draft().sysctl(name);
+        assert_eq!(value(&read), value(&kernels), "{name}");
+    }
 }
 
 #[test]
@@ -169,7 +203,7 @@ fn options_are_refused_for_each_of_them() {
 }
 
 /// Options of a TCP service over IPv4, and what is said about them.
-const OPTIONS: [(&str, &str); 19] = [
+const OPTIONS: [(&str, &str); 20] = [
     (
         "persistent = 0",
         "service 1, persistent: persistent is 0, but must be a whole number from 1 to \
@@ -242,8 +276,13 @@ const OPTIONS: [(&str, &str); 19] = [
     ),
     (
         "settings = { sync_ports = 3 }",
-        "service 1, settings, sync_ports: sync_ports = 3: must be 1 to 1073741824 and a power \
-         of two; leave it out for 1",
+        "service 1, settings, sync_ports: sync_ports is the whole director's: no service has \
+         its own; write it below [settings]",
+    ),
+    (
+        "settings = { est_cpulist = '0' }",
+        "service 1, settings, est_cpulist: est_cpulist is the whole director's: no service has \
+         its own; write it below [settings]",
     ),
     (
         "real_server = [{ address = '10.0.0.1', forwarding = 'g', upper_threshold = -1 }]",
@@ -295,7 +334,7 @@ const OF_IPV6: [(&str, &str); 4] = [
 ];
 
 /// Settings of the director, and what is said about them.
-const OF_THE_DIRECTOR: [(&str, &str); 7] = [
+const OF_THE_DIRECTOR: [(&str, &str); 9] = [
     (
         "[settings]\nsloppy_udp = 1",
         "settings, sloppy_udp: sloppy_udp is not a known field; did you mean sloppy_tcp?",
@@ -316,24 +355,27 @@ const OF_THE_DIRECTOR: [(&str, &str); 7] = [
          [settings]",
     ),
     (
-        "[settings]\nest_cpulist = '1'",
-        "settings, est_cpulist: est_cpulist is not a known field; remove it; known here: \
-         amemthresh, am_droprate, backup_only, cache_bypass, conn_reuse_mode, \
-         conntrack, drop_entry, drop_packet, est_nice, expire_nodest_conn, \
-         expire_quiescent_template, ignore_tunneled, lblc_expiration, \
-         lblcr_expiration, nat_icmp_send, pmtu_disc, run_estimation, schedule_icmp, \
-         secure_tcp, sloppy_tcp, sloppy_sctp, snat_reroute, sync_persist_mode, \
-         sync_ports, sync_qlen_max, sync_refresh_period, sync_retries, \
-         sync_sock_size, sync_threshold, sync_period, sync_version",
-    ),
-    (
-        "[settings]\nsync_threshold = 50",
-        "settings, sync_threshold: sync_threshold is 50, but must be below sync_period, which is \
-         50; lower it, raise sync_period, or write sync_period = 0",
+        "[settings]\nest_cpulist = '3-1'",
+        "settings, est_cpulist: est_cpulist is \"3-1\", but must be a list of processors; write \
+         it as in est_cpulist = \"0-3,8\"",
     ),
     (
         "[settings]\nsync_period = 3",
-        "settings, sync_period: sync_threshold is 3, but must be below sync_period, which is 3; \
-         lower it, raise sync_period, or write sync_period = 0",
+        "settings, sync_period: sync_period is not a known field; did you mean sync_version?",
+    ),
+    (
+        "[settings]\nsync_threshold = 50",
+        "settings, sync_threshold: sync_threshold is 50, but must be a number below its period, \
+         50, or both of them; write both as in sync_threshold = \"3 50\"",
+    ),
+    (
+        "[settings]\nsync_threshold = '5 3'",
+        "settings, sync_threshold: sync_threshold is '5 3', but must be a number below its \
+         period, 50, or both of them; write both as in sync_threshold = \"3 50\"",
+    ),
+    (
+        "[settings]\nsync_threshold = ''",
+        "settings, sync_threshold: sync_threshold is '', but must be a number below its \
+         period, 50, or both of them; write both as in sync_threshold = \"3 50\"",
     ),
 ];
