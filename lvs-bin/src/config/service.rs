@@ -53,7 +53,8 @@ fn service<'t>(fields: &Fields<'t>, reading: &mut Reading<'t>) -> Option<(Servic
     } else {
         address(fields, reading)
     };
-    let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
+    let all = Scheduler::ALL.into_iter().chain([Scheduler::None]);
+    let schedulers: Vec<_> = all.map(|scheduler| (scheduler.name(), scheduler)).collect();
     let scheduler = fields.choice("scheduler", &schedulers, reading);
     // Faults of the real servers are told even if the service has its own.
     let mut real_servers: Vec<_> = fields

@@ -36,10 +36,12 @@ pub enum Scheduler {
     WeightedOverflow,
     /// The less loaded of two drawn by weight (`twos`).
     TwoChoices,
+    /// Nobody is chosen (`none`): the service has no scheduler.
+    None,
 }
 
 impl Scheduler {
-    /// Every scheduler there is, in the order of the documentation.
+    /// Every scheduler that chooses somebody, in the order of the documentation.
     pub const ALL: [Self; 14] = [
         Self::RoundRobin,
         Self::WeightedRoundRobin,
@@ -75,15 +77,15 @@ impl Scheduler {
             Self::WeightedFailover => "fo",
             Self::WeightedOverflow => "ovf",
             Self::TwoChoices => "twos",
+            Self::None => "none",
         }
     }
 
     /// The scheduler of this short name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|scheduler| scheduler.name() == name)
+        let mut all = Self::ALL.into_iter().chain([Self::None]);
+        all.find(|scheduler| scheduler.name() == name)
     }
 }
 
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn names_are_found_again() {
-        for scheduler in Scheduler::ALL {
+        for scheduler in Scheduler::ALL.into_iter().chain([Scheduler::None]) {
             assert_eq!(Scheduler::named(scheduler.name()), Some(scheduler));
         }
         assert_eq!(Scheduler::named("WLC"), None);

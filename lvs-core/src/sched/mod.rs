@@ -24,6 +24,7 @@ mod lc;
 mod locality;
 mod memory;
 mod mh;
+mod none;
 mod nq;
 mod ovf;
 #[cfg(test)]
@@ -128,6 +129,7 @@ impl State {
             Scheduler::WeightedFailover => Turn::WeightedFailover(fo::WeightedFailover),
             Scheduler::WeightedOverflow => Turn::WeightedOverflow(ovf::WeightedOverflow),
             Scheduler::TwoChoices => Turn::TwoChoices(twos::TwoChoices::new(seed)),
+            Scheduler::None => Turn::Nobody(none::Nobody),
         };
         Self { shard, seed, turn }
     }
@@ -159,6 +161,7 @@ impl State {
             Turn::WeightedFailover(rule) => rule.adopt(old, new),
             Turn::WeightedOverflow(rule) => rule.adopt(old, new),
             Turn::TwoChoices(rule) => rule.adopt(old, new),
+            Turn::Nobody(rule) => rule.adopt(old, new),
         }
     }
 
@@ -189,6 +192,7 @@ impl State {
             Turn::WeightedFailover(rule) => rule.pick(roster, arrival, counts),
             Turn::WeightedOverflow(rule) => rule.pick(roster, arrival, counts),
             Turn::TwoChoices(rule) => rule.pick(roster, arrival, counts),
+            Turn::Nobody(rule) => rule.pick(roster, arrival, counts),
         }
     }
 }
@@ -210,6 +214,7 @@ enum Turn {
     WeightedFailover(fo::WeightedFailover),
     WeightedOverflow(ovf::WeightedOverflow),
     TwoChoices(twos::TwoChoices),
+    Nobody(none::Nobody),
 }
 
 /// What the file of a rule provides. It keeps the files alike; the choice
