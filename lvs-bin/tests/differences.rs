@@ -223,3 +223,34 @@ fn whatever_a_frame_is_it_can_be_told() {
         }
     }
 }
+
+/// What is said of a recording with this text.
+fn said_of(json: &str) -> String {
+    let mut compressed = Vec::new();
+    lzma_rs::xz_compress(&mut json.as_bytes(), &mut compressed).unwrap();
+    scenario::read(&compressed).map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn what_is_no_recording_is_told_in_words() {
+    let steps = |steps: &str| said_of(&format!("[{{\"name\": \"a/b\", \"steps\": [{steps}]}}]"));
+    assert!(scenario::read(b"hello").is_err_and(|why| why.contains("xz")));
+    assert!(said_of("hello").starts_with("it is no JSON: "));
+    assert_eq!(said_of("{}"), "it is no list of scenarios");
+    let send = |what: &str| steps(&format!("{{\"op\": \"send\", \"t\": 0, {what}}}"));
+    for (said, why) in [
+        (steps("{\"op\": \"wait\"}"), "t is a number"),
+        (steps("{\"op\": \"run\"}"), "rc is a number"),
+        (send("\"if\": \"cli\""), "a frame is a text"),
+        (
+            send("\"if\": \"cli\", \"frame\": \"0g\""),
+            "a frame is in hexadecimal",
+        ),
+        (
+            send("\"if\": \"eth0\", \"frame\": \"00\""),
+            "if is Some(\"eth0\"), but must be cli or rs",
+        ),
+    ] {
+        assert_eq!(said, format!("scenario \"a/b\": {why}"));
+    }
+}

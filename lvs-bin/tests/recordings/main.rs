@@ -78,14 +78,18 @@ fn main() -> ExitCode {
     let mut score = Score::default();
     let silent = |_: &panic::PanicHookInfo<'_>| {};
     panic::set_hook(Box::new(silent));
-    for (group, recording) in groups(&folder) {
+    let groups = match groups(&folder) {
+        Ok(groups) => groups,
+        Err(why) => {
+            println!("{}: {why}", folder.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    for (group, scenarios) in groups {
         let chosen = |scenario: &Scenario| {
             wanted.is_empty() || wanted.iter().any(|part| scenario.name.contains(part))
         };
-        let scenarios: Vec<_> = scenario::read(&recording)
-            .into_iter()
-            .filter(chosen)
-            .collect();
+        let scenarios: Vec<_> = scenarios.into_iter().filter(chosen).collect();
         if !scenarios.is_empty() {
             score.play(&group, &scenarios, &known, wanted.is_empty());
         }
@@ -156,16 +160,23 @@ impl Score {
 }
 
 /// The recordings in a folder, by group.
-fn groups(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder)
-        .unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
-    entries
-        .map(|entry| entry.unwrap().path())
-        .filter_map(|path| {
-            let group = path.file_name()?.to_str()?.strip_suffix(".json.xz")?;
-            Some((group.to_string(), fs::read(&path).unwrap()))
-        })
-        .collect()
+///
+/// *Errors:* in words: that there are none, or what is wrong with one.
+fn groups(folder: &Path) -> Result<BTreeMap<String, Vec<Scenario>>, String> {
+    let mut groups = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let name = entry.map_err(|error| error.to_string())?.file_name();
+        let group = name.to_str().and_then(|name| name.strip_suffix(".json.xz"));
+        let Some(group) = group else { continue };
+        let recording = fs::read(folder.join(&name)).map_err(|error| error.to_string());
+        let scenarios = recording.and_then(|recording| scenario::read(&recording));
+        let scenarios = scenarios.map_err(|why| format!("{group}.json.xz: {why}"))?;
+        groups.insert(group.to_owned(), scenarios);
+    }
+    if groups.is_empty() {
+        return Err("there is no recording, no file *.json.xz".into());
+    }
+    Ok(groups)
 }
 
 /// The scenarios that are known to fail, with the reason: a line each,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::panic;
 use std::time::Duration;
 
 use lvs_core::Port;
@@ -107,14 +108,29 @@ pub(crate) struct Sent {
 }
 
 /// The scenarios of a compressed recording.
-pub(crate) fn read(mut compressed: &[u8]) -> Vec<Scenario> {
+///
+/// *Errors:* in words, what is wrong with it.
+pub(crate) fn read(mut compressed: &[u8]) -> Result<Vec<Scenario>, String> {
     let mut json = Vec::new();
-    lzma_rs::xz_decompress(&mut compressed, &mut json).unwrap();
-    let recording: Value = serde_json::from_slice(&json).unwrap();
-    list(&recording).iter().map(scenario).collect()
+    lzma_rs::xz_decompress(&mut compressed, &mut json)
+        .map_err(|error| format!("it is not compressed by xz: {error:?}"))?;
+    let recording: Value =
+        serde_json::from_slice(&json).map_err(|error| format!("it is no JSON: {error}"))?;
+    let scenarios = recording.as_array().ok_or("it is no list of scenarios")?;
+    let read = |value| {
+        panic::catch_unwind(|| scenario(value)).map_err(|panic| {
+            let what = panic.downcast_ref::<&str>().map(|what| (*what).to_owned());
+            let what = what.or_else(|| panic.downcast_ref::<String>().cloned());
+            let name = text(&value["name"]);
+            format!("scenario {name:?}: {}", what.unwrap_or_default())
+        })
+    };
+    scenarios.iter().map(read).collect()
 }
 
 /// One scenario of a recording.
+///
+/// *Panics:* with words about it, if it is none.
 pub(crate) fn scenario(value: &Value) -> Scenario {
     let mut steps: Vec<Step> = list(&value["steps"]).iter().map(step).collect();
     let random = value["random"].as_bool() == Some(true);
@@ -165,7 +181,7 @@ fn step(value: &Value) -> Step {
             command: text(&value["cmd"]),
             stdin: text(&value["stdin"]),
             printed: Printed {
-                status: value["rc"].as_i64().unwrap(),
+                status: value["rc"].as_i64().expect("rc is a number"),
                 stdout: text(&value["stdout"]),
                 stderr: value["stderr"].as_str().map(str::to_string),
                 varies: list(&value["varies"]).iter().map(text).collect(),
@@ -183,7 +199,7 @@ fn step(value: &Value) -> Step {
         other => Act::Other(other.to_string()),
     };
     Step {
-        at: value["t"].as_f64().unwrap(),
+        at: value["t"].as_f64().expect("t is a number"),
         act,
         out: list(&value["out"]).iter().map(sent).collect(),
     }
@@ -191,7 +207,7 @@ fn step(value: &Value) -> Step {
 
 fn sent(value: &Value) -> Sent {
     let ends = |range: &Value| {
-        let end = |place: usize| range[place].as_u64().unwrap() as usize;
+        let end = |place: usize| range[place].as_u64().expect("vary is a list of pairs") as usize;
         end(0)..=end(1)
     };
     Sent {
@@ -206,7 +222,7 @@ fn port(value: &Value) -> Port {
     match value.as_str() {
         Some("cli") => Port(0),
         Some("rs") => Port(1),
-        other => panic!("interface {other:?}"),
+        other => panic!("if is {other:?}, but must be cli or rs"),
     }
 }
 
@@ -219,9 +235,13 @@ fn text(value: &Value) -> String {
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
-    let digits = value.as_str().unwrap().as_bytes();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    let digits = value.as_str().expect("a frame is a text").as_bytes();
+    let byte = |pair| {
+        let pair = std::str::from_utf8(pair)
+            .ok()
+            .filter(|pair| pair.len() == 2);
+        pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    };
+    let bytes: Option<_> = digits.chunks(2).map(byte).collect();
+    bytes.expect("a frame is in hexadecimal")
 }
