@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Further words are `--steps N` for the length of a scenario and `--shrink N`
-//! for how many differences are shrunk.
+//! for how many differences are shrunk. Without `--keep` they are kept in
+//! `target/tmp/differential`.
 //!
 //! The kernel is user-mode Linux with IPVS, an ordinary process that needs no
 //! privileges: the one `LVS_GUEST` names, or else that of Debian's package
@@ -89,7 +90,7 @@ mod sum;
 mod transports;
 
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -135,9 +136,7 @@ fn main() -> ExitCode {
                     };
                     println!("  smallest: {}", difference(&smallest).unwrap_or_default());
                     kept.push(smallest);
-                    if let Some(folder) = &options.keep {
-                        keep(folder, &kept);
-                    }
+                    keep(&options.keep, &kept);
                 }
             }
         }
@@ -161,7 +160,7 @@ fn difference(recorded: &Value) -> Option<String> {
 }
 
 /// Writes scenarios as a recording, the group `found`.
-fn keep(folder: &PathBuf, found: &[Value]) {
+fn keep(folder: &Path, found: &[Value]) {
     fs::create_dir_all(folder).unwrap();
     let text = serde_json::to_vec(found).unwrap();
     let mut compressed = Vec::new();
@@ -182,7 +181,8 @@ struct Options {
     at_once: usize,
     /// How many differences are shrunk, the first ones.
     shrink: usize,
-    keep: Option<PathBuf>,
+    /// Where differences are kept.
+    keep: PathBuf,
 }
 
 impl Options {
@@ -194,7 +194,7 @@ impl Options {
             time: A_WHILE,
             at_once: 8,
             shrink: 4,
-            keep: None,
+            keep: Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential"),
         };
         while let Some(word) = words.next() {
             let mut number = || {
@@ -209,7 +209,10 @@ impl Options {
                 }
                 "--steps" => options.steps = number() as usize,
                 "--shrink" => options.shrink = number() as usize,
-                "--keep" => options.keep = words.next().map(PathBuf::from),
+                "--keep" => {
+                    let folder = words.next();
+                    options.keep = folder.expect("--keep wants a folder").into();
+                }
                 // Those of the test runner's that every test gets.
                 _ => {}
             }
