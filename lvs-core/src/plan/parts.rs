@@ -41,10 +41,10 @@ impl Parts {
     }
 
     /// Tells each service how owners of its connections were found before.
-    fn remember_owners(&mut self, numbers: &[Number]) {
+    fn remember_owners(&mut self, numbers: &[Number], lookup: &Lookup) {
         for number in numbers {
-            let service = |it: &&mut PlannedService| it.key == number.service;
-            let Some(service) = self.services.iter_mut().find(service) else {
+            let place = lookup.place_of(number.service);
+            let Some(service) = place.and_then(|it| self.services.get_mut(it as usize)) else {
                 continue;
             };
             for (owner, _) in &number.owners {
@@ -66,8 +66,8 @@ impl Parts {
         network: &Arc<Network>,
         numbers: &[Number],
     ) -> Snapshot {
-        self.remember_owners(numbers);
         let lookup = Lookup::new(self.services.iter().map(|it| it.key), planner.seed);
+        self.remember_owners(numbers, &lookup);
         let mut tunnels: Vec<_> = (0u32..)
             .zip(&self.real_servers)
             .filter_map(|(id, planned)| {
@@ -84,7 +84,7 @@ impl Parts {
         let mut vips: Vec<_> = lookup.vips().collect();
         vips.sort_unstable();
         vips.dedup();
-        let removed = removed(numbers, &self.services, network);
+        let removed = removed(numbers, &lookup, network);
         let stands_by = config.stands_by();
         let serves =
             |family| !stands_by && self.services.iter().any(|it| it.key.family() == family);
@@ -96,9 +96,9 @@ impl Parts {
             paths: planner.paths.clone(),
             memory: planner.memory.clone(),
             lifetimes: Lifetimes::new(&config.timeouts()),
+            masqueraded: masqueraded(numbers, &self.services, &lookup, planner.seed),
             lookup,
             mark_owners: mark_owners(&self.services),
-            masqueraded: masqueraded(numbers, &self.services, planner.seed),
             tunnels: EndTable::new(&tunnels, planner.seed),
             serves_ipv4: serves(Family::V4),
             serves_ipv6: serves(Family::V6),
@@ -117,20 +117,19 @@ impl Parts {
 /// of a service that there still is, if theirs is such a one.
 fn removed(
     numbers: &[Number],
-    services: &[PlannedService],
+    lookup: &Lookup,
     network: &Network,
 ) -> Vec<(RealServerId, PlannedRealServer)> {
     let ids = (0u32..).map(RealServerId);
     let removed = ids.zip(numbers).filter(|(_, it)| it.retired.is_some());
     let planned = removed.map(|(id, number)| {
-        let service = services.iter().position(|it| it.key == number.service);
         let planned = PlannedRealServer {
             address: number.address,
             port: number.port,
             forwarding: number.forwarding,
             way: network.resolve(number.address),
             weight: Weight::ZERO,
-            service: service.map_or(u32::MAX, |service| service as u32),
+            service: lookup.place_of(number.service).unwrap_or(u32::MAX),
             since: number.since,
         };
         (id, planned)
@@ -151,14 +150,19 @@ fn mark_owners(services: &[PlannedService]) -> Vec<Owner> {
 }
 
 /// Where real servers reply from that are masqueraded, or were.
-fn masqueraded(numbers: &[Number], services: &[PlannedService], seed: Seed) -> Ends {
+fn masqueraded(
+    numbers: &[Number],
+    services: &[PlannedService],
+    lookup: &Lookup,
+    seed: Seed,
+) -> Ends {
     // The kernel refuses nothing of one that was (ip_vs_has_real_service).
     let refuses = |number: &Number| {
+        let place = lookup.place_of(number.service);
+        let service = place.and_then(|it| services.get(it as usize));
         number.retired.is_none()
             && number.forwarding == ForwardingMethod::Masquerade
-            && services.iter().any(|service| {
-                service.key == number.service && service.settings.is_on(Setting::NatIcmpSend)
-            })
+            && service.is_some_and(|it| it.settings.is_on(Setting::NatIcmpSend))
     };
     let owners: Vec<Vec<Owner>> = numbers
         .iter()
