@@ -80,6 +80,9 @@ pub struct Snapshot {
     pub(crate) vips: Vec<(IpAddr, u8)>,
     pub(crate) serves_ipv4: bool,
     pub(crate) serves_ipv6: bool,
+    /// The greatest mode of `drop_entry`, the director's or a service's: where any
+    /// of them acts, it does.
+    pub(crate) drop_entry: i32,
     /// Whether it directs nothing for now, as a backup; it serves no family then.
     pub(crate) stands_by: bool,
     pub(crate) seed: Seed,

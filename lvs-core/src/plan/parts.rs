@@ -102,6 +102,7 @@ impl Parts {
             tunnels: EndTable::new(&tunnels, planner.seed),
             serves_ipv4: serves(Family::V4),
             serves_ipv6: serves(Family::V6),
+            drop_entry: drop_entry(config, &self.services),
             stands_by,
             vips,
             services: self.services,
@@ -135,6 +136,15 @@ fn removed(
         (id, planned)
     });
     planned.collect()
+}
+
+/// The greatest mode of `drop_entry` there is.
+fn drop_entry(config: &Config, services: &[PlannedService]) -> i32 {
+    let own = services.iter().map(|service| &service.settings);
+    let modes = own
+        .chain([config.settings()])
+        .map(|it| it.get(Setting::DropEntry));
+    modes.max().unwrap_or_default()
 }
 
 /// How owners of connections are found that belong to a service on some mark.

@@ -178,10 +178,7 @@ impl Shard<'_> {
                 }
             }
             defence.looks = 0;
-            let mut services = self.snapshot.services.iter();
-            if defence.acts(settings, Setting::DropEntry)
-                || services.any(|it| defence.acts(&it.settings, Setting::DropEntry))
-            {
+            if memory::acts(self.snapshot.drop_entry, defence.low) {
                 defence.owed += self.table.touched();
                 defence.looks = defence.owed / SHARE;
                 defence.owed %= SHARE;
