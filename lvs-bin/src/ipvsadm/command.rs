@@ -7,25 +7,15 @@ use lvs_core::config::{ClientMask, GueChecksum};
 use lvs_core::{Family, ForwardingMethod, Persistence, RealServer, ServiceKey, Thresholds, Tunnel};
 
 use super::control::ServiceRequest;
-use super::daemon::Daemon;
 use super::legality::{self, Act, Kind, TunnelKind};
 use super::messages::Fault;
+use super::operation::Operation;
 use super::options::{Forward, Netmask, Options};
 
 /// What is to be done, once it is known to make sense.
 #[derive(Clone, Debug)]
 pub(super) enum Command {
-    AddService(ServiceRequest),
-    EditService(ServiceRequest),
-    DeleteService(ServiceKey),
-    Flush,
-    Zero(Option<ServiceKey>),
-    AddServer(ServiceKey, RealServer),
-    EditServer(ServiceKey, RealServer),
-    DeleteServer(ServiceKey, SocketAddr),
-    SetTimeouts([u32; 3]),
-    StartDaemon(Daemon),
-    StopDaemon(Daemon),
+    Operate(Operation),
     List(What, Format),
     Save { numeric: bool },
     Restore,
@@ -75,24 +65,26 @@ impl Command {
     pub(super) fn new(options: &Options) -> Result<Self, Fault> {
         let act = options.act;
         legality::check(act, options.given)?;
-        Ok(match act {
-            Act::AddService => Self::AddService(request(options)?),
-            Act::EditService => Self::EditService(request(options)?),
-            Act::DeleteService => Self::DeleteService(key(options)),
-            Act::Flush => Self::Flush,
-            Act::Zero => Self::Zero(options.given.has(Kind::Service).then(|| key(options))),
-            Act::AddServer => Self::AddServer(key(options), real_server(options)?),
-            Act::EditServer => Self::EditServer(key(options), real_server(options)?),
-            Act::DeleteServer => Self::DeleteServer(key(options), place(options)),
-            Act::SetTimeouts => Self::SetTimeouts(options.timeouts),
-            Act::StartDaemon => Self::StartDaemon(options.daemon.clone()),
-            Act::StopDaemon => Self::StopDaemon(options.daemon.clone()),
-            Act::List => list(options)?,
-            Act::Save => Self::Save {
-                numeric: options.given.has(Kind::Numeric),
-            },
-            Act::Restore => Self::Restore,
-        })
+        let operation = match act {
+            Act::AddService => Operation::AddService(request(options)?),
+            Act::EditService => Operation::EditService(request(options)?),
+            Act::DeleteService => Operation::DeleteService(key(options)),
+            Act::Flush => Operation::Flush,
+            Act::Zero => Operation::Zero(options.given.has(Kind::Service).then(|| key(options))),
+            Act::AddServer => Operation::AddServer(key(options), real_server(options)?),
+            Act::EditServer => Operation::EditServer(key(options), real_server(options)?),
+            Act::DeleteServer => Operation::DeleteServer(key(options), place(options)),
+            Act::SetTimeouts => Operation::SetTimeouts(options.timeouts),
+            Act::StartDaemon => Operation::StartDaemon(options.daemon.clone()),
+            Act::StopDaemon => Operation::StopDaemon(options.daemon.role),
+            Act::List => return list(options),
+            Act::Save => {
+                let numeric = options.given.has(Kind::Numeric);
+                return Ok(Self::Save { numeric });
+            }
+            Act::Restore => return Ok(Self::Restore),
+        };
+        Ok(Self::Operate(operation))
     }
 }
 

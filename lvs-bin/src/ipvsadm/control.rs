@@ -7,6 +7,7 @@ use lvs_core::config::SchedulerFlags;
 use lvs_core::{Persistence, RealServer, ServiceKey, Timeouts};
 
 use super::daemon::{Daemon, DaemonRole};
+use super::operation::Operation;
 use super::table::{Connection, Service};
 
 /// A director, as the tool sees it. An operation that is refused has changed
@@ -60,6 +61,15 @@ pub trait Control {
     ///
     /// *Errors:* it does not run.
     fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), KernelError>;
+    /// Carries out operations in their order, each whether or not those before it
+    /// were refused; what becomes of each.
+    ///
+    /// *Cost:* may be that of one, as the director's packets meet only what all
+    /// of them come to.
+    fn operate(&mut self, operations: Vec<Operation>) -> Vec<Result<(), KernelError>> {
+        let operations = operations.into_iter();
+        operations.map(|it| it.carry_out(self)).collect()
+    }
 
     /// The services, in no order; their real servers newest first.
     fn services(&self) -> Vec<Service>;
@@ -116,6 +126,26 @@ pub enum KernelError {
 }
 
 impl KernelError {
+    /// Every error.
+    pub const ALL: [Self; 10] = [
+        Self::NotPermitted,
+        Self::NotFound,
+        Self::NoSuch,
+        Self::NoMemory,
+        Self::Exists,
+        Self::NoDevice,
+        Self::Invalid,
+        Self::OutOfRange,
+        Self::NoProtocol,
+        Self::NoFamily,
+    ];
+
+    /// The error of a number.
+    #[must_use]
+    pub fn numbered(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|error| error.number() == number)
+    }
+
     /// Its number.
     #[must_use]
     pub const fn number(self) -> i32 {

@@ -25,6 +25,7 @@ mod listing;
 mod messages;
 mod names;
 mod number;
+mod operation;
 mod options;
 mod restore;
 mod save;
@@ -36,10 +37,10 @@ pub use control::{Control, KernelError, ServiceRequest};
 pub use daemon::{Daemon, DaemonRole, GROUP, MULTICAST_PORT};
 pub use listing::proc;
 pub use names::{NameFiles, Names};
+pub use operation::Operation;
 pub use table::{Connection, RealServer, Service};
 
 use command::{Command, Format, What};
-use legality::Act;
 use messages::{Fault, REFUSED, USAGE, VERSION};
 use options::Wanted;
 
@@ -70,7 +71,7 @@ pub fn main_with(
     let ended = if words.is_empty() {
         tool.list(What::Services, Format::default())
     } else {
-        tool.run(words, Some(stdin))
+        tool.run(words, stdin)
     };
     let (Ok(status) | Err(Exit(status))) = ended;
     tool.output.status = status;
@@ -79,6 +80,19 @@ pub fn main_with(
 
 /// The end of the program, with its exit status.
 struct Exit(u8);
+
+/// Words that are no command.
+enum NoCommand {
+    /// They ask for these texts, which end the program well.
+    Tell(&'static [&'static str]),
+    Fault(Fault),
+}
+
+impl From<Fault> for NoCommand {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
 
 /// One run of the program.
 struct Tool<'a> {
@@ -89,59 +103,52 @@ struct Tool<'a> {
 
 impl Tool<'_> {
     /// Carries out one command line; its exit status if the program goes on.
-    /// Without `stdin` it is a line of a restore.
-    fn run(&mut self, words: &[String], stdin: Option<&mut dyn BufRead>) -> Result<u8, Exit> {
-        let wanted = options::read(words, self.names);
-        let command = match wanted {
-            Ok(Wanted::Help) => return Err(self.tell(&[VERSION, USAGE])),
-            Ok(Wanted::Version) => return Err(self.tell(&[VERSION])),
-            Ok(Wanted::Act(options)) => {
-                Command::new(&options).map(|command| (options.act, command))
-            }
-            Err(fault) => Err(fault),
-        };
-        let (act, command) = match command {
-            Ok(command) => command,
-            Err(fault) => return self.fail(&fault),
-        };
-        match command {
-            Command::List(what, format) => self.list(what, format),
-            Command::Save { numeric } => {
-                self.save(numeric);
-                Ok(0)
-            }
-            Command::Restore => match stdin {
-                Some(stdin) => self.restore(stdin),
-                None => self.fail(&Fault::TryHelp),
-            },
-            command => Ok(self.operate(act, command)),
+    fn run(&mut self, words: &[String], stdin: &mut dyn BufRead) -> Result<u8, Exit> {
+        match self.read(words) {
+            Ok(Command::Restore) => self.restore(stdin),
+            read => self.carry_out(read),
         }
     }
 
-    /// Has the director do what is to be done; the exit status.
-    fn operate(&mut self, act: Act, command: Command) -> u8 {
-        let control = &mut *self.control;
-        let done = match command {
-            Command::AddService(service) => control.add_service(service),
-            Command::EditService(service) => control.edit_service(service),
-            Command::DeleteService(key) => control.delete_service(key),
-            Command::Flush => control.flush(),
-            Command::Zero(key) => control.zero(key),
-            Command::AddServer(key, real_server) => control.add_server(key, real_server),
-            Command::EditServer(key, real_server) => control.edit_server(key, real_server),
-            Command::DeleteServer(key, at) => control.delete_server(key, at),
-            Command::SetTimeouts(seconds) => control.set_timeouts(seconds),
-            Command::StartDaemon(daemon) => control.start_daemon(daemon),
-            Command::StopDaemon(daemon) => control.stop_daemon(daemon.role),
-            Command::List(..) | Command::Save { .. } | Command::Restore => Ok(()),
-        };
-        match done {
-            Ok(()) => 0,
-            Err(error) => {
-                self.complain(messages::refusal(act, error));
-                REFUSED
-            }
+    /// Makes a command of words.
+    fn read(&self, words: &[String]) -> Result<Command, NoCommand> {
+        match options::read(words, self.names)? {
+            Wanted::Help => Err(NoCommand::Tell(&[VERSION, USAGE])),
+            Wanted::Version => Err(NoCommand::Tell(&[VERSION])),
+            Wanted::Act(options) => Ok(Command::new(&options)?),
         }
+    }
+
+    /// Does what words were read as; the exit status if the program goes on.
+    fn carry_out(&mut self, read: Result<Command, NoCommand>) -> Result<u8, Exit> {
+        match read {
+            Ok(Command::Operate(operation)) => Ok(self.operate(vec![operation])),
+            Ok(Command::List(what, format)) => self.list(what, format),
+            Ok(Command::Save { numeric }) => {
+                self.save(numeric);
+                Ok(0)
+            }
+            // Within another.
+            Ok(Command::Restore) => self.fail(&Fault::TryHelp),
+            Err(NoCommand::Tell(texts)) => Err(self.tell(texts)),
+            Err(NoCommand::Fault(fault)) => self.fail(&fault),
+        }
+    }
+
+    /// Has the director do what is to be done; the exit status of the last.
+    fn operate(&mut self, operations: Vec<Operation>) -> u8 {
+        let asked = operations.clone();
+        let mut status = 0;
+        for (operation, done) in asked.iter().zip(self.control.operate(operations)) {
+            status = match done {
+                Ok(()) => 0,
+                Err(error) => {
+                    self.complain(operation.refusal(error));
+                    REFUSED
+                }
+            };
+        }
+        status
     }
 
     /// Prints to the standard output and ends the program well.

@@ -1,5 +1,6 @@
 //! What a director has, as plain data to be listed.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use lvs_core::config::SchedulerFlags;
@@ -64,7 +65,7 @@ pub struct Connection {
     /// The real server.
     pub destination: SocketAddr,
     /// The name of its state.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// Seconds until it ends if nothing more comes.
     pub expires: u64,
     /// The name of the persistence engine and what it knows it by.

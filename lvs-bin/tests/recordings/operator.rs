@@ -84,7 +84,7 @@ impl Director<'_> {
             client: end(flow.source()),
             service: end(flow.destination()),
             destination: end((connection.address, connection.port)),
-            state: state(connection),
+            state: state(connection).into(),
             expires: remaining.as_secs(),
             engine: None,
             synced: false,

@@ -20,7 +20,7 @@ pub(super) fn listed(connections: &[Connection], engines: bool, shown: &Shown<'_
         let expires = connection.expires;
         let left = format!("{:02}:{:02}", expires / 60, expires % 60);
         let end = |end| shown.end(end, connection.protocol);
-        let state = connection.state;
+        let state = &connection.state;
         // Writing to a text cannot fail.
         let _ = write!(
             text,
