@@ -11,6 +11,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adm;
+pub mod api;
 pub mod config;
 pub mod control;
 pub mod demo;

@@ -1,12 +1,15 @@
 //! The binary: arguments, log, exit codes.
 
+use std::error::Error;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ContextKind;
 use clap::{Parser, Subcommand};
+use lvs::api::DEFAULT_SOCKET;
 use lvs::demo::DemoOptions;
 use lvs::doctor::{Asked, Place};
 use lvs::lvs_io::WantedMode;
@@ -16,6 +19,9 @@ use lvs::world::Method;
 #[derive(Parser)]
 #[command(name = "lvs", version, about, arg_required_else_help = true)]
 struct Arguments {
+    /// Where the running director listens.
+    #[arg(long, value_name = "PATH", env = "LVS_SOCKET", default_value = DEFAULT_SOCKET, global = true)]
+    socket: PathBuf,
     #[command(subcommand)]
     command: Command,
 }
@@ -27,6 +33,20 @@ enum Command {
         /// The configuration file, TOML.
         #[arg(long, value_name = "FILE", default_value = "lvs.toml")]
         config: PathBuf,
+    },
+    /// Change and list the running director as ipvsadm does, with its words.
+    ///
+    /// What follows is the command line of ipvsadm 1.31 (`lvs adm --help` prints
+    /// it); the program by the name of ipvsadm takes it directly.
+    #[command(disable_help_flag = true)]
+    Adm {
+        /// Words of ipvsadm.
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "WORDS"
+        )]
+        words: Vec<OsString>,
     },
     /// Read a configuration file and say what is wrong with it.
     Check {
@@ -69,6 +89,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if is_called_ipvsadm() {
+        let socket = std::env::var_os("LVS_SOCKET").unwrap_or_else(|| DEFAULT_SOCKET.into());
+        let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        return ended(adm(socket.as_ref(), &words));
+    }
     let arguments = Arguments::try_parse().unwrap_or_else(|mut error| {
         // It would advise to pass a misspelt option as a forwarding method.
         error.remove(ContextKind::Suggested);
@@ -79,14 +104,27 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-    let outcome: Result<bool, Box<dyn std::error::Error>> = match &arguments.command {
-        Command::Run { config } => lvs::run::run(config).map(|()| true).map_err(Into::into),
-        Command::Check { file, config } => lvs::run::check(file.as_ref().unwrap_or(config))
-            .map(|summary| {
-                println!("{summary}");
-                true
-            })
-            .map_err(Into::into),
+    ended(carry_out(arguments))
+}
+
+/// Whether the program goes by the other name.
+fn is_called_ipvsadm() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_name() == Some("ipvsadm".as_ref())
+}
+
+/// Does what the arguments ask for; the exit status.
+fn carry_out(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let is_well = match arguments.command {
+        Command::Run { config } => {
+            lvs::run::run(&config)?;
+            true
+        }
+        Command::Adm { words } => return adm(&arguments.socket, &words),
+        Command::Check { file, config } => {
+            println!("{}", lvs::run::check(file.as_ref().unwrap_or(&config))?);
+            true
+        }
         Command::Doctor {
             config,
             json,
@@ -95,35 +133,44 @@ fn main() -> ExitCode {
         } => {
             let place = netns.as_deref().map_or(Place::Here, Place::named);
             lvs::doctor::doctor(&Asked {
-                config: config.clone(),
+                config,
                 real_server: real_server.map(|address| (address, place)),
-                json: *json,
-            })
+                json,
+            })?
         }
         Command::Demo {
             methods,
             mode,
             real_servers,
-        } => {
-            let options = DemoOptions {
-                methods: methods.clone(),
-                mode: *mode,
-                real_servers: *real_servers,
-            };
-            lvs::demo::demo(&options).map_err(Into::into)
-        }
+        } => lvs::demo::demo(&DemoOptions {
+            methods,
+            mode,
+            real_servers,
+        })?,
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            for line in error.to_string().lines() {
-                eprintln!("{}", format!("lvs: {line}").trim_end());
-            }
-            // What is wrong with the input, as opposed to with the machine.
-            ExitCode::from(2)
+    Ok(match is_well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Words that are no text are no name or number either: the tool refuses what
+/// is made of them.
+fn adm(socket: &Path, words: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
+    let words = words.iter().map(|word| word.to_string_lossy().into_owned());
+    let status = lvs::adm::adm(socket, &words.collect::<Vec<_>>())?;
+    Ok(ExitCode::from(status))
+}
+
+/// The end of the program, with the reason on standard error.
+fn ended(outcome: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        for line in error.to_string().lines() {
+            eprintln!("{}", format!("lvs: {line}").trim_end());
         }
-    }
+        // What is wrong with the input, as opposed to with the machine.
+        ExitCode::from(2)
+    })
 }
 
 /// Reads a number of real servers that a world has addresses for.

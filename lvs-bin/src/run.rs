@@ -5,13 +5,16 @@
 //! the counters.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lvs_io::{Capabilities, Mode, Nic, Queues};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::config::{Faults, Settings};
+use crate::api::{ServeError, Server};
+use crate::config::{ControlSettings, Faults, Settings};
+use crate::control::{KeepError, Keeper};
 use crate::director::{Director, DirectorError, DirectorOptions};
 use crate::privileges::{Lacking, Work, check_privileges};
 
@@ -28,6 +31,8 @@ pub enum RunError {
     Director(DirectorError),
     /// Signals cannot be received.
     Signals(io::Error),
+    /// The control API cannot be served.
+    Control(ServeError),
 }
 
 impl std::fmt::Display for RunError {
@@ -38,6 +43,7 @@ impl std::fmt::Display for RunError {
             Self::Unknown(error) => write!(f, "finding out the privileges: {error}"),
             Self::Director(error) => write!(f, "{error}"),
             Self::Signals(error) => write!(f, "receiving signals: {error}"),
+            Self::Control(error) => error.fmt(f),
         }
     }
 }
@@ -99,11 +105,15 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     // Before anything is attached, so that no signal is missed.
     let mut signals =
         Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1]).map_err(RunError::Signals)?;
-    let director = start(&settings)?;
-    let mut running = Running {
-        path: path.to_owned(),
-        settings,
+    let director = Arc::new(start(&settings)?);
+    let control = settings.control.clone();
+    let keeper = Keeper::new(director.clone(), path, settings);
+    let keeper = Arc::new(Mutex::new(keeper));
+    let server = Server::start(&control, keeper.clone()).map_err(RunError::Control)?;
+    let running = Running {
         director,
+        keeper,
+        control,
     };
     running.announce();
     for signal in &mut signals {
@@ -114,7 +124,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         }
     }
     tracing::info!("stopping");
-    running.director.stop();
+    drop(server);
     Ok(())
 }
 
@@ -140,11 +150,11 @@ fn start(settings: &Settings) -> Result<Director, DirectorError> {
     Director::start_with(queues, settings.config.clone(), &options)
 }
 
-/// A director and where its configuration comes from.
+/// A director and the hands on it.
 struct Running {
-    path: PathBuf,
-    settings: Settings,
-    director: Director,
+    director: Arc<Director>,
+    keeper: Arc<Mutex<Keeper>>,
+    control: ControlSettings,
 }
 
 impl Running {
@@ -161,7 +171,13 @@ impl Running {
         for unreachable in self.director.unreachable() {
             tracing::warn!("real server not reachable: {unreachable}");
         }
-        let services = self.settings.config.services().len();
+        if let Some(socket) = &self.control.socket {
+            tracing::info!("controlled at {}", socket.display());
+        }
+        if let Some(address) = self.control.tcp {
+            tracing::warn!("controlled at {address} by whoever reaches it");
+        }
+        let services = self.director.config().services().len();
         tracing::info!("directing {}", counted(services, "service"));
     }
 
@@ -182,25 +198,27 @@ impl Running {
     }
 
     /// Takes up the file as it is now, or says why not and goes on as before.
-    fn reload(&mut self) {
-        let settings = match Settings::read(&self.path) {
-            Ok(settings) => settings,
-            Err(faults) => {
-                return tracing::error!("not reloaded, the running configuration stays:\n{faults}");
+    fn reload(&self) {
+        match lock(&self.keeper).reload() {
+            Ok(taken) => {
+                if taken.needs_restart {
+                    tracing::warn!(
+                        "changes in [director], [control] and [fragments] take effect at the next start"
+                    );
+                }
+                tracing::info!("reloaded: {}", counted(taken.services, "service"));
             }
-        };
-        if settings.director != self.settings.director {
-            tracing::warn!("changes in [director] and [fragments] take effect at the next start");
-        }
-        match self.director.apply(settings.config.clone()) {
-            Ok(()) => {
-                let services = settings.config.services().len();
-                tracing::info!("reloaded: {}", counted(services, "service"));
-                self.settings.config = settings.config;
+            Err(error @ KeepError::Faults(_)) => {
+                tracing::error!("not reloaded, the running configuration stays:\n{error}");
             }
             Err(error) => {
                 tracing::error!("not reloaded, the running configuration stays: {error}");
             }
         }
     }
+}
+
+/// Whoever panicked with it in hand has ended the process.
+fn lock(keeper: &Mutex<Keeper>) -> MutexGuard<'_, Keeper> {
+    keeper.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@
 //! no effect but its answer: all of it is right, or everything that is wrong
 //! with it is told at once. It knows no director, no NIC and no running state.
 
+mod control;
 mod director;
 mod fault;
 mod fields;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use lvs_core::config::{Config, Draft, ServiceKey};
 use toml::de::DeTable;
 
+pub use control::ControlSettings;
 pub use director::DirectorSettings;
 pub use fault::{Fault, Faults};
 
@@ -29,6 +31,8 @@ use fields::{Fields, Reading};
 pub struct Settings {
     /// How the director itself runs: what a running one cannot change.
     pub director: DirectorSettings,
+    /// Where it is controlled: what a running one cannot change either.
+    pub control: ControlSettings,
     /// Services, real servers and timeouts.
     pub config: Arc<Config>,
     /// What people call the services; those that were given a name.
@@ -83,6 +87,7 @@ impl Settings {
             table,
             &[
                 "director",
+                "control",
                 "fragments",
                 "timeouts",
                 "settings",
@@ -92,6 +97,7 @@ impl Settings {
             reading,
         );
         let director = director::settings(&fields, reading);
+        let control = control::control(&fields, reading);
         let timeouts = director::timeouts(&fields, reading);
         let (settings, estimation_cpus) = options::settings(&fields, reading);
         let interfaces = director.as_ref().map_or(&[][..], |it| &it.interfaces);
@@ -114,6 +120,7 @@ impl Settings {
         };
         Some(Self {
             director: director?,
+            control,
             config: config?,
             names,
         })

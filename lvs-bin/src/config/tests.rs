@@ -55,6 +55,7 @@ fn the_example_says_what_it_looks_like() {
         (dns.key(), "dns6".to_owned()),
     ];
     let expected = Settings {
+        control: crate::config::ControlSettings::default(),
         director: DirectorSettings {
             interfaces: vec!["eth0".to_owned()],
             mode: WantedMode::Auto,

@@ -4,11 +4,18 @@
 //!
 //! Nothing here knows of words, sockets, packets or clocks: operations and
 //! numbers come in, a [`Draft`](lvs_core::Draft) and numbers go out.
+//!
+//! [`Operator`] is all of it on a running [`Director`](crate::Director).
 
+mod counters;
 mod daemons;
 mod estimator;
+mod keeper;
+mod operator;
 mod table;
 
 pub use daemons::Daemons;
 pub use estimator::{Estimator, PERIOD};
+pub use keeper::{KeepError, Keeper, Taken};
+pub use operator::Operator;
 pub use table::Table;

@@ -3,6 +3,7 @@
 //!
 //! *Source:* the behaviour of `ip_vs_ctl.c`, Linux 6.12, through netlink.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -25,17 +26,23 @@ impl Table {
     /// Begins with a configuration. Masqueraded real servers without a port get
     /// their service's, so that port 0 is only ever what an operator said.
     #[must_use]
-    pub fn new(mut draft: Draft) -> Self {
-        for service in &mut draft.services {
-            let key = service.key;
-            for real_server in &mut service.real_servers {
-                real_server.port = real_server.port_in(&key);
-            }
-        }
+    pub fn new(draft: Draft) -> Self {
         Self {
-            draft,
+            draft: with_ports(draft),
             daemons: Daemons::default(),
         }
+    }
+
+    /// Goes on with another configuration, as [`new`](Self::new) begins with it;
+    /// daemons stay, and so does the count of edits of what is in both.
+    pub fn replace(&mut self, draft: Draft) {
+        let before = std::mem::replace(&mut self.draft, with_ports(draft));
+        let edits = before.services.iter().map(|it| (it.key, it.edits));
+        let edits: HashMap<_, _> = edits.collect();
+        for service in &mut self.draft.services {
+            service.edits = edits.get(&service.key).copied().unwrap_or_default();
+        }
+        self.draft.is_backup = before.is_backup;
     }
 
     /// What the operations so far come to.
@@ -239,6 +246,17 @@ impl Table {
         self.draft = draft;
         Ok(())
     }
+}
+
+/// A configuration whose masqueraded real servers have ports.
+fn with_ports(mut draft: Draft) -> Draft {
+    for service in &mut draft.services {
+        let key = service.key;
+        for real_server in &mut service.real_servers {
+            real_server.port = real_server.port_in(&key);
+        }
+    }
+    draft
 }
 
 /// A service as it is asked for.

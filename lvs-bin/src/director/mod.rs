@@ -40,7 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lvs_core::{Config, Limits, Stats};
+use lvs_core::{Config, Limits, Network, Stats};
 use lvs_io::netlink::Mirror;
 use lvs_io::{Capabilities, Nic, Punt, Queues};
 
@@ -87,6 +87,7 @@ pub struct Director {
     /// The NIC of each of them.
     queue_nics: Vec<usize>,
     limits: Limits,
+    capacity: usize,
 }
 
 impl Director {
@@ -146,7 +147,7 @@ impl Director {
         if let Some(punt) = &punt {
             control.prepare_detour(punt);
         }
-        let mut director = Self::idle(control, limits);
+        let mut director = Self::idle(control, limits, options.connections);
         director.spawn_workers(lanes, ports, punt, options)?;
         director.spawn_follower()?;
         director.wait_for_neighbours();
@@ -173,6 +174,16 @@ impl Director {
     /// The configuration in force.
     pub fn config(&self) -> Arc<Config> {
         self.lock().config.clone()
+    }
+
+    /// The network around it, as it is known now.
+    pub fn network(&self) -> Arc<Network> {
+        self.lock().network.clone()
+    }
+
+    /// How many connections it can hold, over all workers.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// What it directs on.
@@ -237,7 +248,7 @@ impl Director {
         self.end();
     }
 
-    fn idle(control: Control, limits: Limits) -> Self {
+    fn idle(control: Control, limits: Limits, capacity: usize) -> Self {
         Self {
             control: Arc::new(Mutex::new(control)),
             boards: Vec::new(),
@@ -249,6 +260,7 @@ impl Director {
             capabilities: Vec::new(),
             queue_nics: Vec::new(),
             limits,
+            capacity,
         }
     }
 
@@ -271,6 +283,7 @@ impl Director {
                     weight: configured.share().get(),
                     active,
                     inactive,
+                    persistent: loads.templates(id),
                     traffic: shards.traffic(id),
                 })
             })

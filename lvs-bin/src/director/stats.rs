@@ -41,6 +41,8 @@ pub struct RealServerStats {
     pub active: u32,
     /// Other connections.
     pub inactive: u32,
+    /// Clients remembered.
+    pub persistent: u32,
     /// What has passed.
     pub traffic: Traffic,
 }
@@ -168,6 +170,7 @@ mod tests {
                 weight: 1,
                 active: 2,
                 inactive: 20,
+                persistent: 0,
                 traffic: Traffic {
                     packets_in: 120,
                     packets_out: 80,

@@ -10,6 +10,7 @@
 //! Worlds are network namespaces of the test's own; root is needed to make
 //! them. `cargo test -p lvs-bin --test traffic native_tunnel` runs one cell.
 
+mod adm;
 mod changes;
 mod fragments;
 mod hosts;
@@ -21,6 +22,7 @@ mod owners;
 mod policy;
 mod process;
 mod queues;
+mod running;
 mod setup;
 #[path = "../../../lvs-io/af-xdp/tests/skip/mod.rs"]
 mod skip;

@@ -1,167 +1,19 @@
 //! The program itself, started as an operator starts it: signals, and its end.
 
-use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lvs::world::traffic::{Held, Offer, Request, Server, http};
 use lvs::world::{Family, Method, Plan, World};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
+use crate::running::{Running, text};
 use crate::setup::alone;
 use crate::skip;
-
-/// A world, and `lvs run` in the director's place.
-struct Running {
-    world: World,
-    file: PathBuf,
-    child: Child,
-    /// What it logs, a line each.
-    log: Receiver<String>,
-    /// What it has printed.
-    printed: Arc<Mutex<String>>,
-    _alone: MutexGuard<'static, ()>,
-}
-
-impl Running {
-    /// Starts it; when it returns, the director directs.
-    fn start(plan: Plan, mode: &str) -> Option<Self> {
-        Self::start_with(plan, &text(&plan, mode, 1))
-    }
-
-    /// The same with this configuration.
-    fn start_with(plan: Plan, text: &str) -> Option<Self> {
-        let alone = alone()?;
-        let world = World::build(plan).unwrap();
-        let number = std::process::id();
-        let file = std::env::temp_dir().join(format!("lvs-process-{number}.toml"));
-        fs::write(&file, text).unwrap();
-        let printed = Arc::new(Mutex::new(String::new()));
-        let (child, log) = run(&world, &file, &printed);
-        let running = Self {
-            world,
-            file,
-            child,
-            log,
-            printed,
-            _alone: alone,
-        };
-        running.wait_for("directing");
-        Some(running)
-    }
-
-    /// Starts another in the place of one that has ended.
-    fn start_again(&mut self) {
-        (self.child, self.log) = run(&self.world, &self.file, &self.printed);
-        self.wait_for("directing");
-    }
-
-    /// Waits until it logs a line with `part` in it.
-    fn wait_for(&self, part: &str) {
-        let mut seen = String::new();
-        loop {
-            match self.log.recv_timeout(DEADLINE) {
-                Ok(line) if line.contains(part) => return,
-                Ok(line) => seen += &(line + "\n"),
-                Err(error) => panic!("never logged {part:?} ({error}), but:\n{seen}"),
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let child = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        kill(child, signal).unwrap();
-    }
-
-    /// Connections of clients that talk all the while.
-    fn talk(&self) -> Vec<Held> {
-        let pause = Duration::from_millis(1);
-        Family::BOTH
-            .map(|family| Held::open(self.world.client(), Plan::echo(family), 20, pause, DEADLINE))
-            .map(Result::unwrap)
-            .into()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Whatever became of it, nothing of it stays.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_file(&self.file);
-    }
-}
-
-/// Starts `lvs run` on the director's machine; what it logs.
-fn run(world: &World, file: &Path, printed: &Arc<Mutex<String>>) -> (Child, Receiver<String>) {
-    let mut child = world
-        .director()
-        .run(|| {
-            Command::new(env!("CARGO_BIN_EXE_lvs"))
-                .args(["run", "--config"])
-                .arg(file)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-        })
-        .unwrap();
-    let (say, log) = mpsc::channel();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    thread::spawn(move || {
-        stderr
-            .lines()
-            .map_while(Result::ok)
-            .try_for_each(|l| say.send(l))
-    });
-    let (mut stdout, keep) = (child.stdout.take().unwrap(), printed.clone());
-    thread::spawn(move || {
-        let mut lines = BufReader::new(&mut stdout).lines();
-        while let Some(Ok(line)) = lines.next() {
-            *keep.lock().unwrap() += &(line + "\n");
-        }
-    });
-    (child, log)
-}
-
-/// A configuration file for the services of a plan; rs1 has this weight.
-fn text(plan: &Plan, mode: &str, weight: u32) -> String {
-    let mut text = format!(
-        "[director]\ninterfaces = {:?}\nmode = {mode:?}\nworkers = 1\nconnections = 10000\n",
-        plan.director_links()
-    );
-    let letter = match plan.method {
-        Method::Masquerade => "m",
-        Method::DirectRoute => "g",
-        Method::Tunnel => "i",
-    };
-    for family in Family::BOTH {
-        for (service, inside) in [(Plan::web(family), 8080), (Plan::echo(family), 7007)] {
-            text += &format!(
-                "[[service]]\naddress = \"{service}\"\nprotocol = \"tcp\"\nscheduler = \"rr\"\n"
-            );
-            for index in 0..plan.real_servers {
-                let rip = plan.rip(index, family);
-                let address = match plan.method {
-                    Method::Masquerade => SocketAddr::new(rip, inside).to_string(),
-                    Method::DirectRoute | Method::Tunnel => rip.to_string(),
-                };
-                let weight = if index == 0 { weight } else { 1 };
-                text += &format!(
-                    "[[service.real_server]]\naddress = \"{address}\"\n\
-                     forwarding = {letter:?}\nweight = {weight}\n"
-                );
-            }
-        }
-    }
-    text
-}
 
 /// Whether every connection is as it should be.
 fn check(held: Vec<Held>) {
@@ -181,12 +33,12 @@ fn reloads_lose_nothing_and_a_bad_file_changes_nothing() {
     };
     let held = running.talk();
     for round in 0..20 {
-        fs::write(&running.file, text(&plan, "native", round % 3)).unwrap();
+        running.write(&text(&plan, "native", round % 3));
         running.signal(Signal::SIGHUP);
         running.wait_for("reloaded: 4 services");
     }
     let good = text(&plan, "native", 1);
-    fs::write(&running.file, good.replace("\"rr\"", "\"fastest\"")).unwrap();
+    running.write(&good.replace("\"rr\"", "\"fastest\""));
     running.signal(Signal::SIGHUP);
     running.wait_for("not reloaded");
     running.wait_for("fastest");
@@ -247,7 +99,7 @@ fn a_second_one_on_the_same_nic_does_not_start() {
         return;
     };
     let plan = running.world.plan();
-    fs::write(&running.file, text(plan, "auto", 1)).unwrap();
+    running.write(&text(plan, "auto", 1));
     let second = running.world.director().run(|| {
         Command::new(env!("CARGO_BIN_EXE_lvs"))
             .args(["run", "--config"])

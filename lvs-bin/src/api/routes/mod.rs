@@ -1,0 +1,129 @@
+//! Every method and path, and what is done there; one file for what belongs
+//! together.
+
+mod operations;
+mod real_servers;
+mod services;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Method, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+
+use super::answer::{Answer, Refused, Site};
+use super::shape::Refusal;
+
+/// A method and a path, and what is done there.
+struct Route {
+    method: Method,
+    /// With the names of its parts that vary: `/v1/services/{service}`.
+    path: &'static str,
+    act: fn(&mut Call<'_>) -> Result<Answer, Refused>,
+}
+
+/// A request on its way.
+struct Call<'a> {
+    site: &'a mut dyn Site,
+    /// The parts of the path that vary, in order.
+    parts: Vec<String>,
+    body: &'a [u8],
+}
+
+/// The routes.
+fn routes() -> Vec<Route> {
+    services::routes()
+        .into_iter()
+        .chain(real_servers::routes())
+        .chain(operations::routes())
+        .collect()
+}
+
+/// Does what a request asks for.
+pub(super) fn answer(
+    site: &mut dyn Site,
+    method: &Method,
+    path: &str,
+    body: &[u8],
+) -> Response<Full<Bytes>> {
+    let all = routes();
+    let mut fitting = all
+        .iter()
+        .filter_map(|route| Some((route, parts(route.path, path)?)))
+        .collect::<Vec<_>>();
+    let Some(place) = fitting.iter().position(|(route, _)| route.method == method) else {
+        return no_route(method, path, &fitting);
+    };
+    let (route, parts) = fitting.swap_remove(place);
+    let mut call = Call { site, parts, body };
+    match (route.act)(&mut call) {
+        Ok(answer) => answer.response(),
+        Err(refused) => refused.response(),
+    }
+}
+
+fn no_route(
+    method: &Method,
+    path: &str,
+    fitting: &[(&Route, Vec<String>)],
+) -> Response<Full<Bytes>> {
+    if fitting.is_empty() {
+        let what = format!("there is no {path}");
+        let help = "see GET /v1/services";
+        return Refused::not_found(what, "the path", help).response();
+    }
+    let methods: Vec<&str> = fitting
+        .iter()
+        .map(|(route, _)| route.method.as_str())
+        .collect();
+    let methods = methods.join(", ");
+    Refused {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        refusal: Refusal::new(
+            format!("{path} knows no {method}"),
+            "the method",
+            format!("use one of {methods}"),
+        ),
+    }
+    .response_allowing(&methods)
+}
+
+/// The varying parts of a path, if it is one of this form.
+fn parts(form: &str, path: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut given = path.split('/');
+    for wanted in form.split('/') {
+        let given = given.next()?;
+        if wanted.starts_with('{') {
+            let decoded = percent_decode_str(given).decode_utf8().ok()?;
+            parts.push(decoded.into_owned());
+        } else if wanted != given {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(parts)
+}
+
+impl Call<'_> {
+    /// The body as a shape.
+    ///
+    /// *Errors:* what is wrong with it, and where.
+    fn shape<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        serde_json::from_slice(self.body).map_err(|error| {
+            let place = format!("the body, line {}, column {}", error.line(), error.column());
+            let help = "see its type in lvs::api::shape";
+            Refused::bad(error.to_string(), place, help)
+        })
+    }
+
+    /// One of the varying parts of the path.
+    fn part(&self, place: usize) -> &str {
+        self.parts.get(place).map_or("", String::as_str)
+    }
+}
+
+/// What does not go together in a body.
+fn unfit(what: String) -> Refused {
+    let help = "see its type in lvs::api::shape";
+    Refused::bad(what, "the body", help)
+}

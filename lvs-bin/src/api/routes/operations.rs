@@ -1,0 +1,89 @@
+//! Connections, timeouts, daemons, zeroing, and many operations in one request.
+
+use hyper::Method;
+
+use super::super::answer::{Answer, Refused};
+use super::super::shape::{self, Outcome};
+use super::{Call, Route, unfit};
+use crate::ipvsadm::Operation;
+
+pub(super) fn routes() -> [Route; 9] {
+    const TIMEOUTS: &str = "/v1/timeouts";
+    const DAEMONS: &str = "/v1/daemons";
+    let route = |method, path, act| Route { method, path, act };
+    [
+        route(Method::GET, "/v1/connections", connections),
+        route(Method::GET, "/v1/table_size", table_size),
+        route(Method::GET, TIMEOUTS, timeouts),
+        route(Method::PATCH, TIMEOUTS, set_timeouts),
+        route(Method::GET, DAEMONS, daemons),
+        route(Method::POST, DAEMONS, start_daemon),
+        route(Method::DELETE, "/v1/daemons/{role}", stop_daemon),
+        route(Method::POST, "/v1/zero", zero),
+        route(Method::POST, "/v1/operations", operate),
+    ]
+}
+
+fn connections(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let connections = call.site.control().connections().into_iter();
+    Answer::of(&connections.map(shape::Connection::from).collect::<Vec<_>>())
+}
+
+fn table_size(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    Answer::of(&call.site.control().table_size())
+}
+
+fn timeouts(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    Answer::of(&shape::Timeouts::from(call.site.control().timeouts()))
+}
+
+fn set_timeouts(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let timeouts: shape::Timeouts = call.shape()?;
+    let seconds = timeouts.seconds().map_err(unfit)?;
+    call.do_it(Operation::SetTimeouts(seconds), "timeouts")
+}
+
+fn daemons(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let daemons = call.site.control().daemons().into_iter();
+    Answer::of(&daemons.map(shape::Daemon::from).collect::<Vec<_>>())
+}
+
+fn start_daemon(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let daemon: shape::Daemon = call.shape()?;
+    let place = format!("daemon on {}", daemon.interface);
+    call.do_it(Operation::StartDaemon(daemon.into()), &place)
+}
+
+fn stop_daemon(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let role = match call.part(0) {
+        "master" => shape::Role::Master,
+        "backup" => shape::Role::Backup,
+        other => {
+            let what = format!("there is no daemon {other:?}");
+            return Err(Refused::bad(what, "the path", "write master or backup"));
+        }
+    };
+    call.do_it(Operation::StopDaemon(role.into()), "daemon")
+}
+
+fn zero(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    call.do_it(Operation::Zero(None), "")
+}
+
+/// Each is carried out whether or not those before it were refused, as the lines
+/// of `ipvsadm -R` are; but none if one makes no sense.
+fn operate(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let shapes: Vec<shape::Operation> = call.shape()?;
+    let mut operations = Vec::with_capacity(shapes.len());
+    for (number, shape) in shapes.into_iter().enumerate() {
+        let operation = shape.wanted().map_err(|what| {
+            let place = format!("the body, operation {}", number + 1);
+            Refused::bad(what, place, "mend it: none has been carried out")
+        })?;
+        operations.push(operation);
+    }
+    let done = call.site.control().operate(operations.clone());
+    let outcomes = operations.iter().zip(done);
+    let outcomes = outcomes.map(|(operation, done)| Outcome::new(operation, done));
+    Answer::of(&outcomes.collect::<Vec<_>>())
+}

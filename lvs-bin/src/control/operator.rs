@@ -1,0 +1,387 @@
+//! An operator's hands on a running director: [`Operator`].
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lvs_core::{Config, Draft, RealServer, Service, ServiceKey, Setting, Timeouts};
+use lvs_io::Nic;
+
+use super::Table;
+use super::counters::Counters;
+use crate::director::{Director, DirectorError, RealServerStats};
+use crate::ipvsadm::{
+    self, Connection, Control, Daemon, DaemonRole, KernelError, Operation, ServiceRequest,
+};
+
+/// A running director, as an operator changes and lists it.
+///
+/// It is the only one that changes the director's configuration: what others
+/// [`apply`](Director::apply) besides is replaced with the next operation.
+///
+/// *Cost:* operations that come together are put in force together, so that many
+/// cost little more than one; workers notice a single change.
+pub struct Operator {
+    director: Arc<Director>,
+    table: Table,
+    counters: Counters,
+}
+
+impl Operator {
+    /// Takes a director in hand, with the configuration it has.
+    #[must_use]
+    pub fn new(director: Arc<Director>) -> Self {
+        let table = Table::new(director.config().draft().clone());
+        Self {
+            director,
+            table,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The director.
+    #[must_use]
+    pub const fn director(&self) -> &Arc<Director> {
+        &self.director
+    }
+
+    /// The configuration as it is now.
+    #[must_use]
+    pub const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Looks at the counters; to be called every [`PERIOD`](super::PERIOD).
+    pub fn tick(&mut self) {
+        let settings = &self.table.draft().settings;
+        if settings.is_on(Setting::RunEstimation) {
+            let real_servers = self.director.stats().real_servers;
+            let passed = real_servers
+                .iter()
+                .map(|it| (it.service, it.address, it.traffic));
+            self.counters.tick(&passed.collect::<Vec<_>>());
+        }
+    }
+
+    /// Has the director work by another configuration. Daemons stay.
+    ///
+    /// # Errors
+    ///
+    /// The director refuses it; the running one stays in force.
+    pub fn replace(&mut self, draft: Draft) -> Result<(), DirectorError> {
+        let mut table = self.table.clone();
+        table.replace(draft);
+        let config = Config::checked(table.draft().clone())?;
+        self.director.apply(config)?;
+        self.table = table;
+        Ok(())
+    }
+
+    /// Carries out operations of which none undoes another.
+    fn together(&mut self, operations: Vec<Operation>) -> Vec<Result<(), KernelError>> {
+        let before = self.table.clone();
+        let done: Vec<_> = operations
+            .iter()
+            .map(|operation| self.change(operation.clone()))
+            .collect();
+        let Err(error) = self.put_in_force() else {
+            return done;
+        };
+        // The director cannot have all of them. Which of them it can have shows
+        // one by one.
+        self.table = before;
+        match operations.len() {
+            0 | 1 => vec![Err(error)],
+            _ => {
+                let each = operations.into_iter();
+                each.flat_map(|operation| self.together(vec![operation]))
+                    .collect()
+            }
+        }
+    }
+
+    /// Changes the table.
+    fn change(&mut self, operation: Operation) -> Result<(), KernelError> {
+        use Operation as O;
+        match operation {
+            O::AddService(service) => self.table.add_service(&service),
+            O::EditService(service) => self.table.edit_service(&service),
+            O::DeleteService(key) => self.table.delete_service(key),
+            O::Flush => {
+                self.table.flush();
+                Ok(())
+            }
+            O::Zero(key) => {
+                let mut services = self.table.draft().services.iter();
+                if key.is_some_and(|key| !services.any(|service| service.key == key)) {
+                    return Err(KernelError::NoSuch);
+                }
+                self.counters.zero(key);
+                Ok(())
+            }
+            O::AddServer(key, real_server) => {
+                let network = self.director.network();
+                self.table.add_server(key, real_server, &network)
+            }
+            O::EditServer(key, real_server) => self.table.edit_server(key, real_server),
+            O::DeleteServer(key, at) => self.table.delete_server(key, at),
+            O::SetTimeouts(seconds) => {
+                self.table.set_timeouts(seconds);
+                Ok(())
+            }
+            O::StartDaemon(daemon) => {
+                let carries = self.carries(&daemon.interface);
+                self.table.start_daemon(daemon, carries)
+            }
+            O::StopDaemon(role) => self.table.stop_daemon(role),
+        }
+    }
+
+    /// Has the director work by the table.
+    fn put_in_force(&mut self) -> Result<(), KernelError> {
+        let draft = self.table.draft();
+        if draft == self.director.config().draft() {
+            return Ok(());
+        }
+        let config = Config::checked(draft.clone()).map_err(|error| {
+            tracing::warn!("an operator's change is refused: {error}");
+            KernelError::Invalid
+        })?;
+        self.director.apply(config).map_err(|error| {
+            tracing::warn!("an operator's change is refused: {error}");
+            KernelError::NoMemory
+        })
+    }
+
+    /// How many bytes a packet may have on an interface, if there is such a one.
+    fn carries(&self, interface: &str) -> Option<u32> {
+        let mut nics = self.director.nics().into_iter();
+        let nic = nics.find(|nic| nic.name == interface);
+        nic.or_else(|| Nic::named(interface).ok())
+            .map(|nic| nic.mtu)
+    }
+
+    /// A single operation.
+    fn one(&mut self, operation: Operation) -> Result<(), KernelError> {
+        self.operate(vec![operation]).pop().unwrap_or(Ok(()))
+    }
+
+    fn listed_service(&self, service: &Service, loads: &Loads) -> ipvsadm::Service {
+        let key = service.key;
+        let shown = self.counters.service(key);
+        let newest_first = service.real_servers.iter().rev();
+        ipvsadm::Service {
+            key,
+            scheduler: service.scheduler.name().to_owned(),
+            flags: service.flags,
+            one_packet: service.one_packet,
+            persistence: service.persistence,
+            engine: None,
+            traffic: shown.traffic(),
+            rates: shown.rates(),
+            real_servers: newest_first.map(|it| self.listed(key, it, loads)).collect(),
+        }
+    }
+
+    fn listed(
+        &self,
+        key: ServiceKey,
+        real_server: &RealServer,
+        loads: &Loads,
+    ) -> ipvsadm::RealServer {
+        let at = SocketAddr::new(real_server.address, real_server.port_in(&key));
+        let load = loads.get(&(key, at));
+        let shown = self.counters.real_server(key, at);
+        ipvsadm::RealServer {
+            address: SocketAddr::new(real_server.address, real_server.port),
+            forwarding: real_server.forwarding,
+            weight: real_server.share().get(),
+            thresholds: real_server.thresholds,
+            active: load.map_or(0, |load| load.active),
+            inactive: load.map_or(0, |load| load.inactive),
+            persistent: load.map_or(0, |load| load.persistent),
+            traffic: shown.traffic(),
+            rates: shown.rates(),
+        }
+    }
+}
+
+/// What each real server has to do at the moment.
+type Loads = HashMap<(ServiceKey, SocketAddr), RealServerStats>;
+
+impl Control for Operator {
+    fn add_service(&mut self, service: ServiceRequest) -> Result<(), KernelError> {
+        self.one(Operation::AddService(service))
+    }
+
+    fn edit_service(&mut self, service: ServiceRequest) -> Result<(), KernelError> {
+        self.one(Operation::EditService(service))
+    }
+
+    fn delete_service(&mut self, key: ServiceKey) -> Result<(), KernelError> {
+        self.one(Operation::DeleteService(key))
+    }
+
+    fn flush(&mut self) -> Result<(), KernelError> {
+        self.one(Operation::Flush)
+    }
+
+    fn zero(&mut self, key: Option<ServiceKey>) -> Result<(), KernelError> {
+        self.one(Operation::Zero(key))
+    }
+
+    fn add_server(&mut self, key: ServiceKey, real_server: RealServer) -> Result<(), KernelError> {
+        self.one(Operation::AddServer(key, real_server))
+    }
+
+    fn edit_server(&mut self, key: ServiceKey, real_server: RealServer) -> Result<(), KernelError> {
+        self.one(Operation::EditServer(key, real_server))
+    }
+
+    fn delete_server(&mut self, key: ServiceKey, at: SocketAddr) -> Result<(), KernelError> {
+        self.one(Operation::DeleteServer(key, at))
+    }
+
+    fn set_timeouts(&mut self, seconds: [u32; 3]) -> Result<(), KernelError> {
+        self.one(Operation::SetTimeouts(seconds))
+    }
+
+    fn start_daemon(&mut self, daemon: Daemon) -> Result<(), KernelError> {
+        self.one(Operation::StartDaemon(daemon))
+    }
+
+    fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), KernelError> {
+        self.one(Operation::StopDaemon(role))
+    }
+
+    fn operate(&mut self, operations: Vec<Operation>) -> Vec<Result<(), KernelError>> {
+        let mut done = Vec::with_capacity(operations.len());
+        for stretch in stretches(operations) {
+            done.extend(self.together(stretch));
+        }
+        done
+    }
+
+    fn services(&self) -> Vec<ipvsadm::Service> {
+        let real_servers = self.director.stats().real_servers;
+        let each = real_servers.into_iter();
+        let loads = each.map(|it| ((it.service, it.address), it)).collect();
+        let services = self.table.draft().services.iter();
+        services.map(|it| self.listed_service(it, &loads)).collect()
+    }
+
+    fn connections(&self) -> Vec<Connection> {
+        Vec::new()
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        self.table.draft().timeouts
+    }
+
+    fn daemons(&self) -> Vec<Daemon> {
+        self.table.daemons().iter().cloned().collect()
+    }
+
+    fn table_size(&self) -> u32 {
+        u32::try_from(self.director.capacity()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Operations in stretches in which nothing is added that was removed before:
+/// put in force together it would be the same thing still, with the turns its
+/// scheduler took and the connections it had.
+fn stretches(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
+    let mut stretches = vec![Vec::new()];
+    let mut removed = Removed::default();
+    for operation in operations {
+        if removed.is_undone_by(&operation) {
+            removed = Removed::default();
+            stretches.push(Vec::new());
+        }
+        removed.note(&operation);
+        if let Some(last) = stretches.last_mut() {
+            last.push(operation);
+        }
+    }
+    stretches
+}
+
+/// What a stretch of operations removes.
+#[derive(Default)]
+struct Removed {
+    everything: bool,
+    services: HashSet<ServiceKey>,
+    real_servers: HashSet<(ServiceKey, SocketAddr)>,
+}
+
+impl Removed {
+    fn note(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Flush => self.everything = true,
+            Operation::DeleteService(key) => {
+                self.services.insert(*key);
+            }
+            Operation::DeleteServer(key, at) => {
+                self.real_servers.insert((*key, *at));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_undone_by(&self, operation: &Operation) -> bool {
+        match operation {
+            Operation::AddService(service) => {
+                self.everything || self.services.contains(&service.key)
+            }
+            Operation::AddServer(key, real_server) => {
+                let at = SocketAddr::new(real_server.address, real_server.port);
+                self.real_servers.contains(&(*key, at))
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lvs_core::{Scheduler, Service};
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_anew_begins_a_stretch() {
+        let key = |port: u16| {
+            let address = SocketAddr::new([192, 0, 2, 10].into(), port);
+            Service::tcp(address, Scheduler::RoundRobin).key
+        };
+        let add = |port| {
+            Operation::AddService(ServiceRequest {
+                key: key(port),
+                scheduler: "rr".into(),
+                flags: Default::default(),
+                one_packet: false,
+                persistence: None,
+                engine: None,
+            })
+        };
+        let at: SocketAddr = "10.0.0.1:80".parse().unwrap();
+        let add_server = || Operation::AddServer(key(80), RealServer::masquerade(at));
+        let delete_server = || Operation::DeleteServer(key(80), at);
+        let lengths = |operations: Vec<Operation>| -> Vec<usize> {
+            stretches(operations).iter().map(Vec::len).collect()
+        };
+        assert_eq!(lengths(vec![add(80), add_server(), add(81)]), [3]);
+        assert_eq!(
+            lengths(vec![Operation::DeleteService(key(80)), add(81), add(80)]),
+            [2, 1]
+        );
+        assert_eq!(
+            lengths(vec![Operation::Flush, add(80), add(81), add_server()]),
+            [1, 3]
+        );
+        assert_eq!(
+            lengths(vec![delete_server(), add_server(), delete_server()]),
+            [1, 2]
+        );
+    }
+}
