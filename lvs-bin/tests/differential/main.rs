@@ -77,6 +77,9 @@ mod operator;
 mod player;
 #[path = "../recordings/printed.rs"]
 mod printed;
+#[allow(dead_code, reason = "the library alone is asked")]
+#[path = "../recordings/program.rs"]
+mod program;
 #[path = "../../../lvs-core/tests/common/random.rs"]
 #[allow(dead_code, reason = "each test uses its part of it")]
 mod random;

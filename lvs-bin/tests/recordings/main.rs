@@ -5,8 +5,8 @@
 //! ```text
 //!  GROUP.json.xz ──> scenario ──> player ─┬─ frames ───> Shard ──> frames ──┐
 //!                                         │                └ Host ──> host ─┤
-//!                                         ├─ ipvsadm ──> lvs::ipvsadm ──────┤
-//!                                         │                └> lvs::control  │
+//!                                         ├─ ipvsadm ──> lvs adm ───────────┤
+//!                                         │       lvs::api ┘└> lvs::control  │
 //!                                         ├─ ip, nft ──> command            │
 //!                                         └─ settings                       ├─> compared
 //! ```
@@ -16,6 +16,7 @@
 //! | `scenario` | reads a recording |
 //! | `player` | goes through the steps of a scenario |
 //! | `printed` | runs `ipvsadm`, reads the kernel's files, compares what is printed |
+//! | `program` | the tool as a program of its own |
 //! | `listing` | what in a listing need not be as it was recorded |
 //! | `command` | reads the commands of other programs |
 //! | `director` | the recorded director: interfaces, routes, the operator's table, one shard |
@@ -54,7 +55,10 @@ mod listing;
 mod operator;
 mod player;
 mod printed;
+mod program;
 mod scenario;
+#[path = "../../../lvs-io/af-xdp/tests/skip/mod.rs"]
+mod skip;
 mod transports;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +74,11 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
+    if let Err(error) = program::start(env!("CARGO_BIN_EXE_lvs")) {
+        skip::say(format!(
+            "ipvsadm as a program of its own: another /etc: {error}"
+        ));
+    }
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
     let other = env::var_os("LVS_RECORDINGS");
     let is_own = other.is_none();
@@ -100,7 +109,8 @@ fn main() -> ExitCode {
     for surprise in &score.surprises {
         println!("\n{surprise}");
     }
-    println!("\n{} passed, {} failed", score.passed, score.failed);
+    println!("\n{} runs of ipvsadm as a program", program::runs());
+    println!("{} passed, {} failed", score.passed, score.failed);
     if score.surprises.is_empty() {
         ExitCode::SUCCESS
     } else {

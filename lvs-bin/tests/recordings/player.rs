@@ -29,7 +29,7 @@ pub(crate) fn play(scenario: &Scenario) -> Result<(), String> {
         play_step(step, end, &mut director)
             .map_err(|why| format!("step {number}, {}, at {:.3} s:\n{why}", step.act, step.at))?;
     }
-    Ok(())
+    printed::restore_what_is_saved(&mut director)
 }
 
 /// Lets time pass until so many seconds after the first step; what leaves meanwhile.

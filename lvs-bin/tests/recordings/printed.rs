@@ -5,6 +5,7 @@ use lvs::ipvsadm::{self, Control, NameFiles, Output, proc};
 use crate::differences;
 use crate::director::Director;
 use crate::listing::{self, Form, TimeLeft};
+use crate::program;
 use crate::scenario::Printed;
 
 /// Runs a command line of `ipvsadm` and compares exit status, standard output
@@ -18,9 +19,53 @@ pub(crate) fn run(
     recorded: &Printed,
 ) -> Result<(), String> {
     if counts(line) {
-        return look(director, |director| once(director, line, stdin, recorded));
+        look(director, |director| once(director, line, stdin, recorded))?;
+    } else {
+        once(director, line, stdin, recorded)?;
     }
-    once(director, line, stdin, recorded)
+    if !lists(line) {
+        return Ok(());
+    }
+    // The program was not asked as often as the library.
+    let by_library = by_library(director, line, stdin);
+    match program::output(director, &words(line), stdin) {
+        Some(by_program) if by_program != by_library => Err(format!(
+            "the library's {by_library:?}, but the program's {by_program:?}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Saves the services, restores them, and saves again.
+///
+/// *Errors:* what is not as before.
+pub(crate) fn restore_what_is_saved(director: &mut Director<'_>) -> Result<(), String> {
+    let mut ran = |line: &str, stdin: &str| {
+        let output = output(director, line, stdin);
+        match (output.status, output.stderr.as_str()) {
+            (0, "") => Ok(output.stdout),
+            (status, said) => Err(format!("{line} ends with {status}, says {said:?}")),
+        }
+    };
+    let saved = ran("ipvsadm -S -n", "")?;
+    if saved.contains(" -f -") {
+        // Of marks above 2147483647 the tool cannot read what it writes.
+        return Ok(());
+    }
+    ran("ipvsadm -C", "")?;
+    ran("ipvsadm -R", &saved)?;
+    let again = ran("ipvsadm -S -n", "")?;
+    // Real servers of both families have no order among them.
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    if sorted(&saved) == sorted(&again) {
+        return Ok(());
+    }
+    let differs = differences::lines(&saved, &again);
+    Err(format!("restored from what was saved:\n{differs}"))
 }
 
 /// Reads one of the kernel's files and compares it. That of applications is not
@@ -90,14 +135,34 @@ fn once(
     if text.is_empty() { Ok(()) } else { Err(text) }
 }
 
-/// What a command line prints.
+/// What a command line prints. What lists has changed nothing, and is asked
+/// often.
 fn output(director: &mut Director<'_>, line: &str, stdin: &str) -> Output {
+    if lists(line) {
+        return by_library(director, line, stdin);
+    }
+    program::output(director, &words(line), stdin)
+        .unwrap_or_else(|| by_library(director, line, stdin))
+}
+
+/// What the library prints.
+fn by_library(director: &mut Director<'_>, line: &str, stdin: &str) -> Output {
+    let names = NameFiles::new(HOSTS, SERVICES);
+    ipvsadm::main_with(&words(line), &mut stdin.as_bytes(), director, &names)
+}
+
+/// The words after the program's name.
+fn words(line: &str) -> Vec<String> {
     // The script is the tool by another name.
     let line = line.replace("ipvsadm-save", "ipvsadm -S");
-    let words = line.split_whitespace().skip(1).map(str::to_owned);
-    let names = NameFiles::new(HOSTS, SERVICES);
-    let words: Vec<String> = words.collect();
-    ipvsadm::main_with(&words, &mut stdin.as_bytes(), director, &names)
+    line.split_whitespace().skip(1).map(str::to_owned).collect()
+}
+
+/// Whether a command line only lists.
+fn lists(line: &str) -> bool {
+    let first = words(line).into_iter().next().unwrap_or_default();
+    let lists = ["-L", "-l", "--list", "-S", "--save"];
+    first.is_empty() || lists.iter().any(|list| first.starts_with(list))
 }
 
 /// A listing with what may differ as it was recorded.
@@ -153,6 +218,6 @@ const FILES: &str = "/proc/net/";
 /// The kernel's ticks in a second.
 const TICKS: u64 = 100;
 /// The names the recorded machine knew.
-const HOSTS: &str = "127.0.0.1 localhost\n";
-const SERVICES: &str = "domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\nhttps 443/udp\n\
+pub(crate) const HOSTS: &str = "127.0.0.1 localhost\n";
+pub(crate) const SERVICES: &str = "domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\nhttps 443/udp\n\
     sip 5060/tcp\nsip 5060/udp\nhttp-alt 8080/tcp\n";
