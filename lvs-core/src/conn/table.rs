@@ -1,5 +1,7 @@
 //! The connections of one shard, in memory handed in.
 
+use core::ops::Range;
+
 use super::begin::NewConnection;
 use super::entry::{Entry, EntryMut, Line, Lines};
 use super::entry::{INVALID, TEMPLATE};
@@ -249,12 +251,12 @@ impl<'m> ConnTable<'m> {
         self.wheel.is_due(now)
     }
 
-    /// Every connection, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries[..self.touched as usize]
-            .iter()
-            .map(Entry)
-            .filter(|entry| entry.is_used())
+    /// The connections among the entries of these numbers, in their order. One
+    /// keeps its entry as long as it lives.
+    pub(crate) fn among(&self, numbers: Range<usize>) -> impl Iterator<Item = Entry<'_>> {
+        let numbers = numbers.start..numbers.end.min(self.touched());
+        let entries = self.entries.get(numbers).unwrap_or_default();
+        entries.iter().map(Entry).filter(|entry| entry.is_used())
     }
 
     fn take_free(&mut self) -> Option<u32> {
@@ -308,6 +310,7 @@ mod tests {
     use crate::conn::index::SLOTS;
     use alloc::collections::BTreeMap;
     use alloc::vec;
+    use alloc::vec::Vec;
     use core::net::Ipv4Addr;
 
     fn new(client: u32, method: Method) -> NewConnection {
@@ -418,7 +421,37 @@ mod tests {
             }
             assert_eq!(table.len(), model.len());
         }
-        assert_eq!(table.iter().count(), model.len());
+        assert_eq!(table.among(0..usize::MAX).count(), model.len());
+    }
+
+    #[test]
+    fn read_in_parts_every_entry_that_stays_is_met_once() {
+        let mut memory = vec![[0; 8]; lines_for(400)];
+        let mut table = ConnTable::new(&mut memory, Seed::new(3)).unwrap();
+        let begin = |table: &mut ConnTable<'_>, client| {
+            let new = new(client, Method::Tunnel);
+            table.insert(&new, Tick(1 << 20), Tick(0)).unwrap()
+        };
+        let entries: Vec<u32> = (0..300).map(|client| begin(&mut table, client)).collect();
+        let (mut met, mut newcomer) = (Vec::new(), 1000);
+        for part in 0..table.capacity().div_ceil(10) {
+            let numbers = 10 * part..10 * (part + 1);
+            met.extend(table.among(numbers).map(|entry| entry.real_server().0));
+            // Odd ones end, behind the reader and before it; others take their places.
+            for client in [part as u32 * 2 + 1, 299 - part as u32 * 2] {
+                table.remove(entries[client as usize]);
+            }
+            begin(&mut table, newcomer);
+            newcomer += 1;
+        }
+        let stayed = |client: &&u32| **client < 300 && client.is_multiple_of(2);
+        let stayed: Vec<u32> = met.iter().filter(stayed).copied().collect();
+        assert_eq!(stayed, (0..300).step_by(2).collect::<Vec<_>>());
+        assert!(
+            met.iter().any(|client| *client >= 1000),
+            "newcomers are met"
+        );
+        assert!(table.among(500..1000).next().is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod defence;
 mod gone;
 mod hold;
 mod icmp_error;
+mod list;
 mod local;
 mod observe;
 mod persist;
@@ -23,7 +24,7 @@ use core::fmt;
 use core::hint::black_box;
 use core::marker::PhantomData;
 
-use crate::conn::{ACTIVE, ASSURED, ConnTable, Entry, Line, TEMPLATE, lines_for};
+use crate::conn::{ConnTable, Line, lines_for};
 use crate::datagram::{Datagrams, SCRATCH};
 use crate::packet::{Packet, PacketBuf, Seed};
 use crate::plan::Limits;
@@ -35,6 +36,7 @@ use crate::verdict::{DropReason, Verdict};
 use answers::AnswerBudget;
 use decide::Step;
 use defence::Defence;
+pub use list::Connection;
 use observe::uncount;
 use release::Leaving;
 pub use release::Released;
@@ -263,13 +265,6 @@ impl<'m> Shard<'m> {
         self.table.capacity()
     }
 
-    /// Every connection, in no order.
-    pub fn list(&self, now: Instant) -> impl Iterator<Item = Connection> {
-        self.table
-            .iter()
-            .map(move |entry| Connection::of(entry, now))
-    }
-
     /// Brings schedulers and counters from `old` to the present snapshot.
     fn take_over(&mut self, old: Option<&Snapshot>) {
         for (index, service) in self.snapshot.services.iter().enumerate() {
@@ -318,56 +313,6 @@ impl<'m> Shard<'m> {
             defence: &mut self.defence,
         };
         (step, &self.ahead)
-    }
-}
-
-/// A connection as it is listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connection {
-    /// From the client to the service.
-    pub flow: crate::packet::FlowKey,
-    /// The real server's number, address and port.
-    pub real_server: crate::config::RealServerId,
-    /// Its address.
-    pub address: core::net::IpAddr,
-    /// Its port.
-    pub port: u16,
-    /// How packets reach it.
-    pub method: crate::conn::Method,
-    /// Whether it is no connection but a template, which keeps a client to the
-    /// real server. Its flow is from the part of the client's address that
-    /// counts, port 0; that of a service on a mark has protocol 0 and the mark in
-    /// the first four bytes of the virtual address.
-    pub template: bool,
-    /// Of a template: whether one of its connections was established.
-    pub assured: bool,
-    /// What is believed of it; of no meaning for a template.
-    pub state: crate::conn::State,
-    /// Whether it counts as active.
-    pub active: bool,
-    /// Packets from the client so far.
-    pub packets: u32,
-    /// Until it ends if nothing more comes.
-    pub remaining: core::time::Duration,
-}
-
-impl Connection {
-    fn of(entry: Entry<'_>, now: Instant) -> Self {
-        let flow = entry.flow();
-        let ticks = now.tick().until(entry.deadline()).max(0) as u64;
-        Self {
-            flow,
-            real_server: entry.real_server(),
-            address: entry.real_server_address(),
-            port: entry.real_server_port(),
-            method: entry.method(),
-            template: entry.has(TEMPLATE),
-            assured: entry.has(TEMPLATE) && entry.has(ASSURED),
-            state: crate::conn::State::of(entry.protocol(), entry.state_bits()),
-            active: entry.has(ACTIVE),
-            packets: entry.packets(),
-            remaining: crate::time::span(ticks),
-        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lvs_core::packet::FlowKey;
 use lvs_core::{
-    Config, Connection, ForwardingMethod, Limits, Protocol, RealServerId, Scheduler, Service,
-    ShardId, Verdict,
+    Config, Connection, ForwardingMethod, Instant, Limits, Protocol, RealServerId, Scheduler,
+    Service, Shard, ShardId, Verdict,
 };
 
 use super::input::Input;
@@ -222,6 +222,17 @@ fn known(
     ids
 }
 
+/// Every connection, a few places of the table at a time.
+fn listed_in_parts(shard: &Shard<'_>, now: Instant) -> impl Iterator<Item = Connection> {
+    let mut next = Some(0);
+    let part = move || {
+        let (connections, rest) = shard.list_from(now, next?, 3);
+        next = rest;
+        Some(connections)
+    };
+    std::iter::from_fn(part).flatten()
+}
+
 /// What is counted and what is remembered agree.
 fn check(bed: &Bed<'_>, ids: &BTreeMap<usize, (RealServerId, SocketAddr)>) {
     let mut loads: BTreeMap<usize, (u32, u32)> = BTreeMap::new();
@@ -230,6 +241,7 @@ fn check(bed: &Bed<'_>, ids: &BTreeMap<usize, (RealServerId, SocketAddr)>) {
         let verdicts = stats.transmitted + stats.host + stats.handed_off + stats.all_dropped();
         assert_eq!(stats.packets, verdicts, "one verdict a packet");
         assert_eq!(shard.list(bed.now).count(), shard.connections());
+        assert!(listed_in_parts(shard, bed.now).eq(shard.list(bed.now)));
         assert_eq!(stats.opened - stats.closed, shard.connections() as u64);
         assert!(shard.connections() <= shard.capacity());
         for connection in shard.list(bed.now) {
