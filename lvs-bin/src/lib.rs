@@ -27,7 +27,9 @@ pub mod world;
 #[path = "../../lvs-io/af-xdp/tests/skip/mod.rs"]
 mod skip;
 
-pub use director::{Director, DirectorError, DirectorOptions, DirectorStats};
+pub use director::{
+    ConnectionPage, Director, DirectorError, DirectorOptions, DirectorStats, ListError,
+};
 pub use lvs_core;
 pub use lvs_core::{
     Config, ConfigError, ForwardingMethod, Protocol, RealServer, Scheduler, Service, ServiceKey,

@@ -7,6 +7,7 @@
 //!
 //! [`Operator`] is all of it on a running [`Director`](crate::Director).
 
+mod connections;
 mod counters;
 mod daemons;
 mod estimator;

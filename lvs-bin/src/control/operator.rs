@@ -271,7 +271,15 @@ impl Control for Operator {
     }
 
     fn connections(&self) -> Vec<Connection> {
-        Vec::new()
+        let pages = self.director.connection_pages();
+        let read = pages.filter_map(|page| {
+            page.inspect_err(|error| {
+                tracing::warn!("connections are missing in a listing: {error}")
+            })
+            .ok()
+        });
+        let connections = read.flat_map(|page| page.connections);
+        connections.map(|it| Connection::from(&it)).collect()
     }
 
     fn timeouts(&self) -> Timeouts {

@@ -21,7 +21,7 @@ use super::mailbox::Publisher;
 use super::outlets::Sink;
 use super::pieces::Blank;
 use super::worker::Worker;
-use super::{handoff, mailbox};
+use super::{handoff, listing, mailbox};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 const CLIENT6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x51, 0, 0, 0, 0, 7);
@@ -122,6 +122,7 @@ pub(super) fn worker<'m>(
         shard: Shard::new(ShardId(0), memory, &limits, snapshot).unwrap(),
         inbox,
         exchange,
+        lister: listing::listing(bell.clone()).1,
         bell,
         punt: None,
         host_port: None,

@@ -8,13 +8,14 @@
 //!
 //! ```text
 //!  apply ──> Control ──> Publisher ──> Inbox ──> Worker ──> Board ──> stats
-//!  netlink ──>  |                                 ^  |
+//!  netlink ──>  |                                 ^  |  └─> Lister ─> Reader ─> connections
 //!            Steering                             Exchange
 //! ```
 
 #[cfg(test)]
 mod allocation;
 mod burst;
+mod connections;
 mod control;
 mod counters;
 mod doorbell;
@@ -22,6 +23,7 @@ mod error;
 mod handoff;
 mod host_port;
 mod idle;
+mod listing;
 mod mailbox;
 mod memory;
 mod options;
@@ -44,6 +46,7 @@ use lvs_core::{Config, Limits, Network, Stats};
 use lvs_io::netlink::Mirror;
 use lvs_io::{Capabilities, Nic, Punt, Queues};
 
+pub use connections::{ConnectionPage, ListError};
 pub use counters::WorkerCounters;
 pub use error::DirectorError;
 pub use idle::Waiting;
@@ -53,6 +56,7 @@ pub use stats::{DirectorStats, RealServerStats};
 use control::{Control, Surroundings};
 use counters::Board;
 use doorbell::Doorbell;
+use listing::Reader;
 
 /// A running director.
 ///
@@ -78,6 +82,8 @@ pub struct Director {
     control: Arc<Mutex<Control>>,
     boards: Vec<Arc<Board>>,
     bells: Vec<Arc<Doorbell>>,
+    /// Of each worker's connections.
+    readers: Vec<Mutex<Reader>>,
     workers: Vec<JoinHandle<()>>,
     follower: Option<JoinHandle<()>>,
     /// Workers go on until this is set.
@@ -253,6 +259,7 @@ impl Director {
             control: Arc::new(Mutex::new(control)),
             boards: Vec::new(),
             bells: Vec::new(),
+            readers: Vec::new(),
             workers: Vec::new(),
             follower: None,
             stop_workers: Arc::new(AtomicBool::new(false)),

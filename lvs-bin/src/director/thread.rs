@@ -19,6 +19,7 @@ use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
 use super::host_port::HostPort;
 use super::idle::{Idle, Waiting};
+use super::listing::{self, Lister};
 use super::mailbox::{self, Inbox};
 use super::memory::Watch;
 use super::outlets::Sink;
@@ -35,6 +36,7 @@ struct Beginning {
     inbox: Inbox,
     exchange: Exchange,
     bell: Arc<Doorbell>,
+    lister: Lister,
     punt: Option<Arc<Punt>>,
     board: Arc<Board>,
     snapshot: Arc<Snapshot>,
@@ -81,6 +83,8 @@ impl Director {
             drop(control);
             let board = Arc::new(Board::new(&lvs_core::Stats::new(self.limits.real_servers)));
             self.boards.push(board.clone());
+            let (reader, lister) = listing::listing(bell.clone());
+            self.readers.push(Mutex::new(reader));
             let beginning = Beginning {
                 number,
                 lane,
@@ -88,6 +92,7 @@ impl Director {
                 inbox,
                 exchange,
                 bell,
+                lister,
                 punt: punt.clone(),
                 board,
                 snapshot,
@@ -163,6 +168,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         inbox: beginning.inbox,
         exchange: beginning.exchange,
         bell: beginning.bell,
+        lister: beginning.lister,
         punt: beginning.punt,
         host_port,
         board: beginning.board,

@@ -12,6 +12,7 @@ use super::doorbell::Doorbell;
 use super::handoff::Exchange;
 use super::host_port::HostPort;
 use super::idle::Idle;
+use super::listing::Lister;
 use super::mailbox::Inbox;
 use super::outlets::{Outlets, Sink};
 use super::pieces::Blank;
@@ -23,6 +24,7 @@ pub(super) struct Worker<'m> {
     pub(super) inbox: Inbox,
     pub(super) exchange: Exchange,
     pub(super) bell: Arc<Doorbell>,
+    pub(super) lister: Lister,
     pub(super) punt: Option<Arc<Punt>>,
     /// Of the one worker that hears the host.
     pub(super) host_port: Option<HostPort>,
@@ -60,6 +62,7 @@ impl<'m> Worker<'m> {
         busy |= self.shard.is_release_due();
         self.release(now);
         busy |= self.shard.is_expiry_due(now);
+        busy |= self.lister.turn(&self.shard, now);
         self.housekeep(now);
         self.counters.turns += 1;
         self.has_news |= busy;
@@ -72,11 +75,12 @@ impl<'m> Worker<'m> {
         Instant::from_nanoseconds(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
 
-    /// Waits until a frame, a parcel or a snapshot comes, or a little while.
+    /// Waits until a frame, a parcel, a snapshot or a reader comes, or a little
+    /// while.
     pub(super) fn rest(&mut self, now: Instant) {
         self.publish_news(now);
         self.bell.lie_down();
-        if self.exchange.is_empty() && self.inbox.is_empty() {
+        if self.exchange.is_empty() && self.inbox.is_empty() && self.lister.is_empty() {
             self.counters.sleeps += 1;
             let host = self.host_port.as_ref().and_then(HostPort::wait_fd);
             self.idle.wait(&self.lane, &self.bell, host);
@@ -252,6 +256,7 @@ const BETWEEN: Duration = Duration::from_millis(1);
 mod tests {
     use super::super::handoff;
     use super::super::idle::Waiting;
+    use super::super::listing;
     use super::super::mailbox;
     use super::*;
     use etherparse::PacketBuilder;
@@ -307,6 +312,7 @@ mod tests {
             exchange: handoff::exchange(std::slice::from_ref(&bell), 2048)
                 .pop()
                 .unwrap(),
+            lister: listing::listing(bell.clone()).1,
             bell,
             punt: None,
             host_port: None,

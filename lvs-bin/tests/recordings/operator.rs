@@ -4,9 +4,7 @@
 use std::net::SocketAddr;
 
 use lvs::ipvsadm::{self, Control, Daemon, DaemonRole, KernelError, ServiceRequest};
-use lvs_core::{
-    Connection, Protocol, RealServer, RealServerId, Service, ServiceKey, Timeouts, Traffic,
-};
+use lvs_core::{Connection, RealServer, RealServerId, Service, ServiceKey, Timeouts, Traffic};
 
 use crate::counters::{Counted, passed};
 use crate::director::Director;
@@ -77,36 +75,10 @@ impl Director<'_> {
             TimeLeft::Most => connection.remaining + self.slack,
             TimeLeft::Least => connection.remaining.checked_sub(self.slack)?,
         };
-        let flow = connection.flow;
-        let end = |(address, port)| SocketAddr::new(address, port);
-        Some(ipvsadm::Connection {
-            protocol: protocol(flow.protocol),
-            client: end(flow.source()),
-            service: end(flow.destination()),
-            destination: end((connection.address, connection.port)),
-            state: state(connection).into(),
-            expires: remaining.as_secs(),
-            engine: None,
-            synced: false,
-        })
-    }
-}
-
-/// The protocol that a connection of this number is listed with.
-fn protocol(number: u8) -> Option<Protocol> {
-    match number {
-        0 => None,
-        6 => Some(Protocol::Tcp),
-        132 => Some(Protocol::Sctp),
-        _ => Some(Protocol::Udp),
-    }
-}
-
-const fn state(connection: &Connection) -> &'static str {
-    match (connection.template, connection.assured) {
-        (true, true) => "ASSURED",
-        (true, false) => "NONE",
-        (false, _) => connection.state.name(),
+        Some(ipvsadm::Connection::from(&Connection {
+            remaining,
+            ..*connection
+        }))
     }
 }
 
