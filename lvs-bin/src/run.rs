@@ -16,6 +16,7 @@ use crate::api::{ServeError, Server};
 use crate::config::{ControlSettings, Faults, Settings};
 use crate::control::{KeepError, Keeper};
 use crate::director::{Director, DirectorError, DirectorOptions};
+use crate::metrics;
 use crate::privileges::{Lacking, Work, check_privileges};
 
 /// Why `lvs run` could not start or go on.
@@ -33,6 +34,8 @@ pub enum RunError {
     Signals(io::Error),
     /// The control API cannot be served.
     Control(ServeError),
+    /// The metrics cannot be served.
+    Metrics(metrics::ServeError),
 }
 
 impl std::fmt::Display for RunError {
@@ -44,6 +47,7 @@ impl std::fmt::Display for RunError {
             Self::Director(error) => write!(f, "{error}"),
             Self::Signals(error) => write!(f, "receiving signals: {error}"),
             Self::Control(error) => error.fmt(f),
+            Self::Metrics(error) => error.fmt(f),
         }
     }
 }
@@ -107,14 +111,22 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1]).map_err(RunError::Signals)?;
     let director = Arc::new(start(&settings)?);
     let control = settings.control.clone();
+    let metrics = settings.metrics.clone();
     let keeper = Keeper::new(director.clone(), path, settings);
     let keeper = Arc::new(Mutex::new(keeper));
     let server = Server::start(&control, keeper.clone()).map_err(RunError::Control)?;
+    let exporter = metrics
+        .map(|settings| metrics::Server::start(settings.listen, director.clone()))
+        .transpose()
+        .map_err(RunError::Metrics)?;
     let running = Running {
         director,
         keeper,
         control,
     };
+    if let Some(exporter) = &exporter {
+        tracing::info!("metrics at http://{}/metrics", exporter.address());
+    }
     running.announce();
     for signal in &mut signals {
         match signal {
@@ -124,7 +136,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         }
     }
     tracing::info!("stopping");
-    drop(server);
+    drop((server, exporter));
     Ok(())
 }
 
@@ -203,7 +215,8 @@ impl Running {
             Ok(taken) => {
                 if taken.needs_restart {
                     tracing::warn!(
-                        "changes in [director], [control] and [fragments] take effect at the next start"
+                        "changes in [director], [control], [metrics] and [fragments] take effect at \
+                         the next start"
                     );
                 }
                 tracing::info!("reloaded: {}", counted(taken.services, "service"));

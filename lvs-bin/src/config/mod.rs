@@ -9,6 +9,7 @@ mod director;
 mod fault;
 mod fields;
 mod marks;
+mod metrics;
 mod options;
 mod service;
 mod tunnel;
@@ -23,6 +24,7 @@ use toml::de::DeTable;
 pub use control::ControlSettings;
 pub use director::DirectorSettings;
 pub use fault::{Fault, Faults};
+pub use metrics::MetricsSettings;
 
 use fields::{Fields, Reading};
 
@@ -33,6 +35,8 @@ pub struct Settings {
     pub director: DirectorSettings,
     /// Where it is controlled: what a running one cannot change either.
     pub control: ControlSettings,
+    /// Where its metrics are served, if they are: this, too.
+    pub metrics: Option<MetricsSettings>,
     /// Services, real servers and timeouts.
     pub config: Arc<Config>,
     /// What people call the services; those that were given a name.
@@ -88,6 +92,7 @@ impl Settings {
             &[
                 "director",
                 "control",
+                "metrics",
                 "fragments",
                 "timeouts",
                 "settings",
@@ -98,6 +103,7 @@ impl Settings {
         );
         let director = director::settings(&fields, reading);
         let control = control::control(&fields, reading);
+        let metrics = metrics::metrics(&fields, reading);
         let timeouts = director::timeouts(&fields, reading);
         let (settings, estimation_cpus) = options::settings(&fields, reading);
         let interfaces = director.as_ref().map_or(&[][..], |it| &it.interfaces);
@@ -121,6 +127,7 @@ impl Settings {
         Some(Self {
             director: director?,
             control,
+            metrics,
             config: config?,
             names,
         })

@@ -56,6 +56,9 @@ fn the_example_says_what_it_looks_like() {
     ];
     let expected = Settings {
         control: crate::config::ControlSettings::default(),
+        metrics: Some(crate::config::MetricsSettings {
+            listen: "127.0.0.1:9108".parse().unwrap(),
+        }),
         director: DirectorSettings {
             interfaces: vec!["eth0".to_owned()],
             mode: WantedMode::Auto,

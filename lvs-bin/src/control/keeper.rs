@@ -75,7 +75,8 @@ impl Keeper {
         let draft = settings.config.draft().clone();
         self.operator.replace(draft).map_err(KeepError::Director)?;
         let needs_restart = settings.director != self.settings.director
-            || settings.control != self.settings.control;
+            || settings.control != self.settings.control
+            || settings.metrics != self.settings.metrics;
         self.settings.config = settings.config;
         self.settings.names = settings.names;
         Ok(Taken {

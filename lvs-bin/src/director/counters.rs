@@ -42,6 +42,8 @@ macro_rules! worker_counters {
 }
 
 worker_counters! {
+    /// Packets it had a verdict on, those that others handed over among them.
+    packets,
     /// Turns of the main loop.
     turns,
     /// Times it slept because nothing was to do.
@@ -91,9 +93,29 @@ worker_counters! {
     kicks_failed,
     /// Connections held at the moment.
     connections,
+    /// Connections that can be held.
+    capacity,
 }
 
 impl WorkerCounters {
+    /// Packets lost on their way in, out and between workers, by reason; those
+    /// that never happened among them.
+    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("give_back_refused", self.give_back_refused),
+            ("handoff_full", self.handoff_full),
+            ("no_chunk", self.no_chunk),
+            ("no_chunk_for_piece", self.no_chunk_for_piece),
+            ("not_cut", self.not_cut),
+            ("transmit_full", self.transmit_full),
+            ("no_such_port", self.no_such_port),
+            ("receive_ring_full", self.receive_ring_full),
+            ("fill_ring_empty", self.fill_ring_empty),
+            ("invalid", self.invalid),
+        ]
+        .into_iter()
+    }
+
     /// Takes over what the worker's queues have counted themselves.
     pub(super) fn observe(&mut self, queues: impl Iterator<Item = QueueCounters>) {
         let mut sum = QueueCounters::default();

@@ -48,26 +48,18 @@ pub struct RealServerStats {
 }
 
 impl DirectorStats {
-    /// Packets dropped, by reason, without those that never happened: the
-    /// shards' reasons, the workers' and the kernel's on their queues.
-    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// Packets dropped, by reason: the shards' reasons, the workers' and the
+    /// kernel's on their queues.
+    pub fn drop_reasons(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let decided = DropReason::ALL
             .into_iter()
             .map(|reason| (reason.name(), self.shards.dropped(reason)));
-        let workers = &self.workers;
-        let carried = [
-            ("give_back_refused", workers.give_back_refused),
-            ("handoff_full", workers.handoff_full),
-            ("no_chunk", workers.no_chunk),
-            ("no_chunk_for_piece", workers.no_chunk_for_piece),
-            ("not_cut", workers.not_cut),
-            ("transmit_full", workers.transmit_full),
-            ("no_such_port", workers.no_such_port),
-            ("receive_ring_full", workers.receive_ring_full),
-            ("fill_ring_empty", workers.fill_ring_empty),
-            ("invalid", workers.invalid),
-        ];
-        decided.chain(carried).filter(|(_, count)| *count > 0)
+        decided.chain(self.workers.drops())
+    }
+
+    /// The same without those that never happened.
+    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.drop_reasons().filter(|(_, count)| *count > 0)
     }
 }
 

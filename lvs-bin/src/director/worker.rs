@@ -232,7 +232,9 @@ impl<'m> Worker<'m> {
     /// Puts the counters where others can read them.
     pub(super) fn publish(&mut self) {
         self.has_news = false;
+        self.counters.packets = self.shard.stats().packets;
         self.counters.connections = self.shard.connections() as u64;
+        self.counters.capacity = self.shard.capacity() as u64;
         self.counters
             .observe(self.lane.queues.iter().map(|queue| queue.counters()));
         let real_servers = self.shard.snapshot().real_server_numbers();

@@ -17,6 +17,7 @@ mod hosts;
 mod jumbo;
 mod local;
 mod matrix;
+mod metrics;
 mod neighbours;
 mod owners;
 mod policy;
