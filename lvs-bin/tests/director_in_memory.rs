@@ -16,8 +16,8 @@ use lvs::ipvsadm::Control;
 use lvs::{
     Config, Director, DirectorOptions, Nic, Protocol, Queues, RealServer, Scheduler, Service,
 };
-use lvs_core::Port;
 use lvs_core::network::{Interface, Neighbour, Network, Route, Way};
+use lvs_core::{Port, Traffic};
 use lvs_io::LoopbackPeer;
 
 const CLIENT: [u8; 4] = [198, 51, 100, 7];
@@ -353,4 +353,22 @@ fn weights_change_between_packets() {
     let stats = director.stats();
     assert_eq!((stats.shards.opened, stats.shards.answers), (2, 1));
     assert_eq!(stats.real_servers[0].inactive, 2);
+}
+
+#[test]
+fn a_service_made_anew_counts_anew_at_once() {
+    let (director, peers) = start(2, Config::new([service(masquerade())]).unwrap());
+    begin(&peers, 1000..1010);
+    // Until both workers have published.
+    thread::sleep(Duration::from_millis(200));
+    let counted = || director.stats().real_servers[0].traffic;
+    assert_eq!(counted().connections, 10);
+    director.apply(Config::new([]).unwrap()).unwrap();
+    director
+        .apply(Config::new([service(masquerade())]).unwrap())
+        .unwrap();
+    assert_eq!(counted(), Traffic::default());
+    begin(&peers, 2000..2004);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(counted().connections, 4);
 }

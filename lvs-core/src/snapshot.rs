@@ -162,6 +162,15 @@ impl Snapshot {
             })
     }
 
+    /// The real servers that got their numbers after `generation`: what was counted
+    /// under these by then was another's, or is to be forgotten.
+    pub fn numbered_since(&self, generation: u64) -> impl Iterator<Item = RealServerId> {
+        let numbers = (0u32..).map(RealServerId).zip(&self.real_servers);
+        numbers
+            .filter(move |(_, planned)| planned.as_ref().is_some_and(|it| it.since > generation))
+            .map(|(id, _)| id)
+    }
+
     /// One more than the highest number given to a real server so far.
     #[must_use]
     pub fn real_server_numbers(&self) -> usize {

@@ -233,8 +233,9 @@ impl Stats {
         }
     }
 
-    /// Forgets what was counted under a number that is about to be reused.
-    pub(crate) fn forget(&mut self, id: RealServerId) {
+    /// Forgets what was counted under a real server's number that is about to be
+    /// reused, or has been by now.
+    pub fn forget(&mut self, id: RealServerId) {
         if let Some(traffic) = self.real_servers.get_mut(id.index()) {
             *traffic = Traffic::default();
         }

@@ -251,7 +251,7 @@ fn what_was_counted_is_published_before_a_rest() {
     let (mut worker, _publisher, peers) = worker(&mut memory, &mut planner);
     let published = |worker: &Worker<'_>| {
         let mut stats = Stats::new(32);
-        worker.board.read(&mut stats);
+        worker.board.read(&mut stats, worker.shard.snapshot());
         stats.packets
     };
     let now = |milliseconds| Instant::default() + Duration::from_millis(milliseconds);

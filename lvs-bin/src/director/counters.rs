@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::utils::CachePadded;
-use lvs_core::Stats;
+use lvs_core::{Snapshot, Stats};
 use lvs_io::QueueCounters;
 
 /// Declares the counters a worker keeps besides its shard's.
@@ -146,6 +146,8 @@ impl WorkerCounters {
 pub(super) struct Board {
     worker: CachePadded<[AtomicU64; WorkerCounters::COUNT]>,
     shard: Vec<AtomicU64>,
+    /// Of the snapshot by which the numbers of real servers are given.
+    generation: AtomicU64,
 }
 
 impl Board {
@@ -154,24 +156,34 @@ impl Board {
         Self {
             worker: CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0))),
             shard: stats.numbers().map(|_| AtomicU64::new(0)).collect(),
+            generation: AtomicU64::new(0),
         }
     }
 
-    /// Puts the first `shard_numbers` of the shard's numbers, and the worker's, on the board.
-    pub(super) fn publish(&self, worker: &WorkerCounters, stats: &Stats, real_servers: usize) {
+    /// Puts the worker's numbers on the board, and those of its shard, which works
+    /// by `snapshot`.
+    pub(super) fn publish(&self, worker: &WorkerCounters, stats: &Stats, snapshot: &Snapshot) {
         for (cell, number) in self.worker.iter().zip(worker.numbers()) {
             cell.store(number, Ordering::Relaxed);
         }
-        let used = Stats::numbers_for(real_servers);
+        let used = Stats::numbers_for(snapshot.real_server_numbers());
         for (cell, number) in self.shard.iter().zip(stats.numbers()).take(used) {
             cell.store(number, Ordering::Relaxed);
         }
+        let generation = snapshot.generation();
+        self.generation.store(generation, Ordering::Release);
     }
 
-    /// What was put there last.
-    pub(super) fn read(&self, stats: &mut Stats) -> WorkerCounters {
+    /// What was put there last; nothing of real servers that got their numbers,
+    /// by the snapshot in force, since then.
+    pub(super) fn read(&self, stats: &mut Stats, in_force: &Snapshot) -> WorkerCounters {
+        // Before the numbers: theirs are of this generation or a later one.
+        let generation = self.generation.load(Ordering::Acquire);
         for (number, cell) in stats.numbers_mut().zip(&self.shard) {
             *number = cell.load(Ordering::Relaxed);
+        }
+        for id in in_force.numbered_since(generation) {
+            stats.forget(id);
         }
         WorkerCounters::from_numbers(std::array::from_fn(|at| {
             self.worker[at].load(Ordering::Relaxed)
@@ -181,23 +193,74 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use lvs_core::{Config, Limits, Network, Planner, RealServer, Scheduler, Service};
+
     use super::*;
 
-    #[test]
-    fn what_is_published_reads_back() {
-        let mut stats = Stats::new(3);
+    /// The snapshots in force when a service with its real servers is there, has
+    /// been removed, and is there again.
+    fn snapshots() -> [Arc<Snapshot>; 3] {
+        let service = Service::tcp("192.0.2.10:80".parse().unwrap(), Scheduler::RoundRobin)
+            .real_server(RealServer::direct_route([10, 0, 0, 1].into()))
+            .real_server(RealServer::direct_route([10, 0, 0, 2].into()));
+        let mut planner = Planner::new(Limits::default());
+        let network = Arc::new(Network::default());
+        [vec![service.clone()], vec![], vec![service]].map(|services| {
+            let config = Config::new(services).unwrap();
+            planner.plan(&config, &network).unwrap()
+        })
+    }
+
+    /// Every number another one.
+    fn counted() -> Stats {
+        let mut stats = Stats::new(2);
         for (n, number) in (1u64..).zip(stats.numbers_mut()) {
             *number = n;
         }
+        stats
+    }
+
+    #[test]
+    fn what_is_published_reads_back() {
+        let (stats, [snapshot, removed, _]) = (counted(), snapshots());
         let board = Board::new(&stats);
         let counters = WorkerCounters {
             turns: 7,
             connections: 9,
             ..WorkerCounters::default()
         };
-        board.publish(&counters, &stats, 3);
-        let mut read = Stats::new(3);
-        assert_eq!(board.read(&mut read), counters);
-        assert_eq!(read, stats);
+        board.publish(&counters, &stats, &snapshot);
+        for in_force in [&snapshot, &removed] {
+            let mut read = Stats::new(2);
+            assert_eq!(board.read(&mut read, in_force), counters);
+            assert_eq!(read, stats);
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_real_server_are_not_those_of_one_before() {
+        let (stats, [before, removed, again]) = (counted(), snapshots());
+        let board = Board::new(&stats);
+        let counters = WorkerCounters::default();
+        let read = || {
+            let mut read = Stats::new(2);
+            board.read(&mut read, &again);
+            read
+        };
+        let mut forgotten = stats.clone();
+        again
+            .numbered_since(before.generation())
+            .for_each(|id| forgotten.forget(id));
+        assert_ne!(forgotten, stats);
+        // Until the worker has taken the last snapshot up, what it counts is of
+        // those before.
+        for by in [&before, &removed] {
+            board.publish(&counters, &stats, by);
+            assert_eq!(read(), forgotten);
+        }
+        board.publish(&counters, &stats, &again);
+        assert_eq!(read(), stats);
     }
 }

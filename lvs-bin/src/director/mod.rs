@@ -231,16 +231,19 @@ impl Director {
     /// figures are as of when their worker last went to rest or, while it does
     /// not, at most [a tenth of a second](DirectorStats) ago.
     pub fn stats(&self) -> DirectorStats {
+        // In hand until all are read, so that no worker counts by a later snapshot.
+        let control = self.lock();
         let mut shards = Stats::new(self.limits.real_servers);
         let mut one = shards.clone();
         let mut per_worker = Vec::with_capacity(self.boards.len());
         for board in &self.boards {
-            per_worker.push(board.read(&mut one));
+            per_worker.push(board.read(&mut one, &control.snapshot));
             shards.add(&one);
         }
         let mut workers = WorkerCounters::default();
         per_worker.iter().for_each(|worker| workers.add(worker));
-        let real_servers = self.real_servers(&shards);
+        let loads = control.planner.loads();
+        let real_servers = stats::real_servers(&control.snapshot, loads, &shards);
         DirectorStats {
             shards,
             workers,
@@ -269,41 +272,6 @@ impl Director {
             limits,
             capacity,
         }
-    }
-
-    fn real_servers(&self, shards: &Stats) -> Vec<RealServerStats> {
-        let control = self.lock();
-        let loads = control.planner.loads();
-        let mut rows: Vec<RealServerStats> = control
-            .snapshot
-            .real_servers()
-            .filter_map(|(key, address, port, id)| {
-                let service = control.config.service(key)?;
-                let is_it =
-                    |rs: &&lvs_core::RealServer| (rs.address, rs.port_in(&key)) == (address, port);
-                let configured = service.real_servers.iter().find(is_it)?;
-                let (active, inactive) = loads.connections(id);
-                Some(RealServerStats {
-                    service: key,
-                    address: (address, port).into(),
-                    forwarding: configured.forwarding,
-                    weight: configured.share().get(),
-                    active,
-                    inactive,
-                    persistent: loads.templates(id),
-                    traffic: shards.traffic(id),
-                })
-            })
-            .collect();
-        let place = |key| {
-            control
-                .config
-                .services()
-                .iter()
-                .position(|s| s.key() == key)
-        };
-        rows.sort_by_key(|row| place(row.service));
-        rows
     }
 
     fn wait_for_neighbours(&self) {

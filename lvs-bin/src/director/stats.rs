@@ -1,9 +1,13 @@
 //! What a director has done: [`DirectorStats`].
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-use lvs_core::{DropReason, ForwardingMethod, ServiceKey, Stats, Traffic};
+use lvs_core::{
+    DropReason, ForwardingMethod, Loads, RealServer, RealServerId, ServiceKey, Snapshot, Stats,
+    Traffic,
+};
 
 use super::counters::WorkerCounters;
 
@@ -21,7 +25,7 @@ pub struct DirectorStats {
     pub workers: WorkerCounters,
     /// The same for each worker.
     pub per_worker: Vec<WorkerCounters>,
-    /// Each real server, services in the order of the configuration.
+    /// Each real server, in the order of the configuration.
     pub real_servers: Vec<RealServerStats>,
 }
 
@@ -61,6 +65,41 @@ impl DirectorStats {
     pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.drop_reasons().filter(|(_, count)| *count > 0)
     }
+}
+
+/// What each real server has and had to do, in the order of the configuration.
+pub(super) fn real_servers(
+    snapshot: &Snapshot,
+    loads: &Loads,
+    shards: &Stats,
+) -> Vec<RealServerStats> {
+    let numbers: HashMap<(ServiceKey, SocketAddr), RealServerId> = snapshot
+        .real_servers()
+        .map(|(key, address, port, id)| ((key, (address, port).into()), id))
+        .collect();
+    let row = |service: ServiceKey, real_server: &RealServer| {
+        let port = real_server.port_in(&service);
+        let address = SocketAddr::new(real_server.address, port);
+        let id = *numbers.get(&(service, address))?;
+        let (active, inactive) = loads.connections(id);
+        Some(RealServerStats {
+            service,
+            address,
+            forwarding: real_server.forwarding,
+            weight: real_server.share().get(),
+            active,
+            inactive,
+            persistent: loads.templates(id),
+            traffic: shards.traffic(id),
+        })
+    };
+    let services = snapshot.config().services().iter();
+    services
+        .flat_map(|service| {
+            let each = service.real_servers.iter();
+            each.filter_map(|it| row(service.key(), it))
+        })
+        .collect()
 }
 
 /// A table for people; columns as in `ipvsadm -L --stats`.

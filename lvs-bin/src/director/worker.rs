@@ -237,9 +237,8 @@ impl<'m> Worker<'m> {
         self.counters.capacity = self.shard.capacity() as u64;
         self.counters
             .observe(self.lane.queues.iter().map(|queue| queue.counters()));
-        let real_servers = self.shard.snapshot().real_server_numbers();
         self.board
-            .publish(&self.counters, self.shard.stats(), real_servers);
+            .publish(&self.counters, self.shard.stats(), self.shard.snapshot());
     }
 }
 

@@ -289,13 +289,8 @@ impl<'m> Shard<'m> {
             }
         }
         let known = old.map_or(0, |old| old.generation);
-        for (index, planned) in self.snapshot.real_servers.iter().enumerate() {
-            if planned
-                .as_ref()
-                .is_some_and(|planned| planned.since > known)
-            {
-                self.stats.forget(crate::config::RealServerId(index as u32));
-            }
+        for id in self.snapshot.numbered_since(known) {
+            self.stats.forget(id);
         }
     }
 
