@@ -17,6 +17,7 @@ use super::burst::Burst;
 use super::counters::{Board, WorkerCounters};
 use super::doorbell::Doorbell;
 use super::idle::{Idle, Waiting};
+use super::latency::Stopwatch;
 use super::mailbox::Publisher;
 use super::outlets::Sink;
 use super::pieces::Blank;
@@ -128,6 +129,7 @@ pub(super) fn worker<'m>(
         host_port: None,
         board: Arc::new(Board::new(&Stats::new(limits.real_servers))),
         counters: WorkerCounters::default(),
+        stopwatch: Stopwatch::default(),
         burst: Burst::new(false, 1),
         blank: Blank::new(),
         sink: Sink::new(2),

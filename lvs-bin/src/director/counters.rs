@@ -6,6 +6,8 @@ use crossbeam::utils::CachePadded;
 use lvs_core::{Snapshot, Stats};
 use lvs_io::QueueCounters;
 
+use super::latency::LatencyBoard;
+
 /// Declares the counters a worker keeps besides its shard's.
 macro_rules! worker_counters {
     ($($(#[doc = $doc:literal])+ $field:ident,)+) => {
@@ -148,6 +150,7 @@ pub(super) struct Board {
     shard: Vec<AtomicU64>,
     /// Of the snapshot by which the numbers of real servers are given.
     generation: AtomicU64,
+    pub(super) latency: LatencyBoard,
 }
 
 impl Board {
@@ -157,6 +160,7 @@ impl Board {
             worker: CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0))),
             shard: stats.numbers().map(|_| AtomicU64::new(0)).collect(),
             generation: AtomicU64::new(0),
+            latency: LatencyBoard::new(),
         }
     }
 

@@ -23,6 +23,7 @@ mod error;
 mod handoff;
 mod host_port;
 mod idle;
+mod latency;
 mod listing;
 mod mailbox;
 mod memory;
@@ -50,6 +51,7 @@ pub use connections::{ConnectionPage, ListError};
 pub use counters::WorkerCounters;
 pub use error::DirectorError;
 pub use idle::Waiting;
+pub use latency::{Latency, WorkerLatency};
 pub use options::DirectorOptions;
 pub use stats::{DirectorStats, RealServerStats};
 
@@ -236,9 +238,14 @@ impl Director {
         let mut shards = Stats::new(self.limits.real_servers);
         let mut one = shards.clone();
         let mut per_worker = Vec::with_capacity(self.boards.len());
+        let mut per_worker_latency = Vec::with_capacity(self.boards.len());
+        let mut latency = WorkerLatency::default();
         for board in &self.boards {
             per_worker.push(board.read(&mut one, &control.snapshot));
             shards.add(&one);
+            let taken = board.latency.read();
+            latency.add(&taken);
+            per_worker_latency.push(taken);
         }
         let mut workers = WorkerCounters::default();
         per_worker.iter().for_each(|worker| workers.add(worker));
@@ -248,6 +255,8 @@ impl Director {
             shards,
             workers,
             per_worker,
+            latency,
+            per_worker_latency,
             real_servers,
         }
     }

@@ -10,6 +10,7 @@ use lvs_core::{
 };
 
 use super::counters::WorkerCounters;
+use super::latency::{Latency, WorkerLatency};
 
 /// Counters of a director.
 ///
@@ -25,6 +26,10 @@ pub struct DirectorStats {
     pub workers: WorkerCounters,
     /// The same for each worker.
     pub per_worker: Vec<WorkerCounters>,
+    /// How long what the workers do takes, together.
+    pub latency: WorkerLatency,
+    /// The same for each worker.
+    pub per_worker_latency: Vec<WorkerLatency>,
     /// Each real server, in the order of the configuration.
     pub real_servers: Vec<RealServerStats>,
 }
@@ -131,6 +136,8 @@ impl fmt::Display for DirectorStats {
             "connections {}: opened {}, closed {}",
             self.workers.connections, shards.opened, shards.closed
         )?;
+        took(f, "turns with work", &self.latency.turn)?;
+        took(f, "connection setups", &self.latency.connection_setup)?;
         if !self.real_servers.is_empty() {
             let columns = [
                 "forward",
@@ -160,6 +167,19 @@ impl fmt::Display for DirectorStats {
         }
         Ok(())
     }
+}
+
+/// A line on how long something took, if it ever happened.
+fn took(f: &mut fmt::Formatter<'_>, what: &str, latency: &Latency) -> fmt::Result {
+    if latency.count() == 0 {
+        return Ok(());
+    }
+    let [half, most, longest] = [0.5, 0.99, 1.0].map(|part| latency.quantile(part));
+    writeln!(
+        f,
+        "{what} {}: half within {half:?}, 99 % within {most:?}, all within {longest:?}",
+        latency.count(),
+    )
 }
 
 /// A line of the table of real servers.
@@ -194,6 +214,8 @@ mod tests {
             shards: Stats::new(1),
             workers: WorkerCounters::default(),
             per_worker: Vec::new(),
+            latency: WorkerLatency::default(),
+            per_worker_latency: Vec::new(),
             real_servers: vec![RealServerStats {
                 service: service.key(),
                 address: "10.0.0.11:8080".parse().unwrap(),

@@ -19,6 +19,7 @@ use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
 use super::host_port::HostPort;
 use super::idle::{Idle, Waiting};
+use super::latency::Stopwatch;
 use super::listing::{self, Lister};
 use super::mailbox::{self, Inbox};
 use super::memory::Watch;
@@ -173,6 +174,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         host_port,
         board: beginning.board,
         counters: WorkerCounters::default(),
+        stopwatch: Stopwatch::default(),
         burst,
         blank: Blank::new(),
         sink: Sink::new(beginning.ports),

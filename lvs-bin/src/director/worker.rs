@@ -12,6 +12,7 @@ use super::doorbell::Doorbell;
 use super::handoff::Exchange;
 use super::host_port::HostPort;
 use super::idle::Idle;
+use super::latency::Stopwatch;
 use super::listing::Lister;
 use super::mailbox::Inbox;
 use super::outlets::{Outlets, Sink};
@@ -30,6 +31,7 @@ pub(super) struct Worker<'m> {
     pub(super) host_port: Option<HostPort>,
     pub(super) board: Arc<Board>,
     pub(super) counters: WorkerCounters,
+    pub(super) stopwatch: Stopwatch,
     pub(super) burst: Burst,
     pub(super) blank: Blank,
     pub(super) sink: Sink,
@@ -48,6 +50,7 @@ impl<'m> Worker<'m> {
     ///
     /// Nothing here blocks, allocates, logs or fails.
     pub(super) fn turn(&mut self, now: Instant) -> bool {
+        self.stopwatch.begin(now);
         self.adopt();
         self.reclaim_and_refill();
         let mut busy = self.take_over(now);
@@ -66,6 +69,7 @@ impl<'m> Worker<'m> {
         self.housekeep(now);
         self.counters.turns += 1;
         self.has_news |= busy;
+        self.stopwatch.end(now, busy, self.shard.stats().opened);
         busy || self.sink.has_frames()
     }
 
@@ -239,6 +243,7 @@ impl<'m> Worker<'m> {
             .observe(self.lane.queues.iter().map(|queue| queue.counters()));
         self.board
             .publish(&self.counters, self.shard.stats(), self.shard.snapshot());
+        self.board.latency.publish(&self.stopwatch.taken);
     }
 }
 
@@ -319,6 +324,7 @@ mod tests {
             host_port: None,
             board: Arc::new(Board::new(&Stats::new(limits.real_servers))),
             counters: WorkerCounters::default(),
+            stopwatch: Stopwatch::default(),
             burst: Burst::new(false, 1),
             blank: Blank::new(),
             sink: Sink::new(1),

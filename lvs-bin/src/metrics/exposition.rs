@@ -7,7 +7,11 @@
 //!
 //! *Source:* "Exposition formats" in the manual of Prometheus.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::director::Latency;
 
 /// What kind of numbers a metric has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub(super) enum Kind {
     Counter,
     /// They go up and down.
     Gauge,
+    /// How many were within each of several bounds, and their sum.
+    Histogram,
 }
 
 impl Kind {
@@ -23,6 +29,7 @@ impl Kind {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
         }
     }
 }
@@ -74,7 +81,41 @@ impl<'o> Metric<'o> {
     pub(super) fn number(&mut self, labels: &Labels, value: impl Display) {
         let _ = writeln!(self.out, "{}{} {value}", self.name, labels.0);
     }
+
+    /// Writes how long something took, in seconds. `labels` are not empty.
+    ///
+    /// The bounds are those at which counts are exact: a nanosecond below a
+    /// power of two of them.
+    pub(super) fn latency(&mut self, labels: &Labels, latency: &Latency) {
+        let Self { out, name } = self;
+        let Labels(labels) = labels;
+        let with = labels.trim_end_matches('}');
+        for (power, count) in BOUNDS.zip(latency.less_than(BOUNDS)) {
+            let bound = Seconds(Duration::from_nanos((1 << power) - 1));
+            let _ = writeln!(out, "{name}_bucket{with},le=\"{bound}\"}} {count}");
+        }
+        let (count, sum) = (latency.count(), Seconds(latency.sum()));
+        let _ = writeln!(
+            out,
+            "{name}_bucket{with},le=\"+Inf\"}} {count}\n\
+             {name}_sum{labels} {sum}\n\
+             {name}_count{labels} {count}"
+        );
+    }
 }
+
+/// A time in seconds, to the nanosecond.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
+    }
+}
+
+/// From half a microsecond, less than a turn takes, to a second, which is a
+/// worker that stands still.
+const BOUNDS: RangeInclusive<u32> = 9..=30;
 
 #[cfg(test)]
 mod tests {

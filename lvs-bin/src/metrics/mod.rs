@@ -8,7 +8,7 @@
 //! Labels are `service`, by its name in the control API (`tcp:192.0.2.10:80`,
 //! `mark:ipv4:1`), `real_server` (`10.0.0.11:80`), `worker` (from 0), `verdict`
 //! and `reason`. Nothing else is told apart, no client above all, so the number
-//! of series is known: 10 a real server, 6 a service, 27 a worker and some 55
+//! of series is known: 10 a real server, 6 a service, 77 a worker and some 55
 //! besides. 10,000 services of 10 real servers each are 1.06 million series and
 //! a page of 98 MB, which took a third of a second to write; a scraper must be
 //! given the time and the memory for that, or a longer interval.

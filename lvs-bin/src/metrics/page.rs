@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lvs_core::{Config, ForwardingMethod, ServiceKey};
 
-use super::exposition::Kind::{Counter, Gauge};
+use super::exposition::Kind::{Counter, Gauge, Histogram};
 use super::exposition::{Labels, Metric};
 use super::figures::{DIRECTOR, Figure, REAL_SERVER, SERVICE, ServiceFigures, WORKER};
 use crate::api::shape::key_text;
@@ -135,6 +135,23 @@ impl Page {
         }
     }
 
+    fn turns(&self, out: &mut String) {
+        let help = "How long turns of the worker's main loop took that had work.";
+        let mut metric = Metric::begin(out, "lvs_worker_turn_seconds", Histogram, help);
+        for (labels, taken) in self.workers.iter().zip(&self.stats.per_worker_latency) {
+            metric.latency(labels, &taken.turn);
+        }
+    }
+
+    fn setups(&self, out: &mut String) {
+        let help = "How long the turn took that took in a connection's first packet and sent it \
+                    on, once a connection.";
+        let mut metric = Metric::begin(out, "lvs_connection_setup_seconds", Histogram, help);
+        for (labels, taken) in self.workers.iter().zip(&self.stats.per_worker_latency) {
+            metric.latency(labels, &taken.connection_setup);
+        }
+    }
+
     fn service_info(&self, out: &mut String) {
         let help = "1, with the scheduler of the service.";
         let mut metric = Metric::begin(out, "lvs_service_info", Gauge, help);
@@ -169,6 +186,7 @@ fn parts() -> impl Iterator<Item = Part> {
         .chain(DIRECTOR.iter().map(Part::Director))
         .chain([Part::Other(Page::worker_drops)])
         .chain(WORKER.iter().map(Part::Worker))
+        .chain([Part::Other(Page::turns), Part::Other(Page::setups)])
         .chain([Part::Other(Page::service_info)])
         .chain(SERVICE.iter().map(Part::Service))
         .chain([Part::Other(Page::real_server_info)])

@@ -10,7 +10,7 @@ use lvs_core::{
 };
 
 use super::Page;
-use crate::director::{DirectorStats, RealServerStats, WorkerCounters};
+use crate::director::{DirectorStats, RealServerStats, WorkerCounters, WorkerLatency};
 use crate::skip;
 
 /// Two services, one of them without real servers, and two workers.
@@ -51,6 +51,8 @@ fn page() -> String {
         shards,
         workers: sum,
         per_worker: workers.to_vec(),
+        latency: WorkerLatency::default(),
+        per_worker_latency: vec![WorkerLatency::default(); 2],
         real_servers: vec![
             row("10.0.0.11:8080", ForwardingMethod::Masquerade, 1, 2),
             row("10.0.0.12:80", ForwardingMethod::DirectRoute, 0, 3),
@@ -73,6 +75,8 @@ fn every_number_is_on_it() {
         "lvs_worker_lost_packets_total{worker=\"1\",reason=\"receive_ring_full\"} 21",
         "lvs_worker_packets_total{worker=\"0\"} 10",
         "lvs_connection_table_free{worker=\"0\"} 92",
+        "lvs_worker_turn_seconds_bucket{worker=\"1\",le=\"1.073741823\"} 0",
+        "lvs_connection_setup_seconds_sum{worker=\"0\"} 0.000000000",
         &format!("lvs_service_info{{{bare},scheduler=\"none\"}} 1"),
         &format!("lvs_service_real_servers{{{web}}} 2"),
         &format!("lvs_service_available_real_servers{{{web}}} 1"),
@@ -144,6 +148,8 @@ fn ten_thousand_services_of_ten_real_servers_have_so_many_series() {
         shards: Stats::new(1),
         workers: WorkerCounters::default(),
         per_worker: Vec::new(),
+        latency: WorkerLatency::default(),
+        per_worker_latency: Vec::new(),
         real_servers: rows.collect(),
     };
     let (mut series, mut bytes, mut longest) = (0, 0, 0);

@@ -62,7 +62,8 @@ fn what_passes_is_on_the_page() {
     let give_up = Instant::now() + DEADLINE;
     let page = loop {
         let page = running.scrape("GET /metrics");
-        if sum(&page, begun, &service) == ASKED {
+        let setups = sum(&page, "lvs_connection_setup_seconds_count", "");
+        if sum(&page, begun, &service) == ASKED && setups == ASKED {
             break page;
         }
         assert!(Instant::now() < give_up, "{page}");
@@ -81,6 +82,15 @@ fn what_passes_is_on_the_page() {
     ] {
         assert!(sum(&page, name, label) >= 6 * ASKED, "{name}: {page}");
     }
+    let turns = sum(&page, "lvs_worker_turn_seconds_count", "");
+    let all = sum(&page, "lvs_worker_turns_total", "");
+    assert!((1..all).contains(&turns), "{turns} of {all} turns had work");
+    // Far from a second each, and not nothing.
+    let within = |bound| {
+        let label = format!("le=\"{bound}\"");
+        sum(&page, "lvs_connection_setup_seconds_bucket", &label)
+    };
+    assert_eq!([within("0.000000511"), within("1.073741823")], [0, ASKED]);
     let connections = sum(&page, "lvs_service_active_connections", &service)
         + sum(&page, "lvs_service_inactive_connections", &service);
     assert_eq!(connections, ASKED);
