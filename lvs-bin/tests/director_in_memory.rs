@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
 use lvs::control::Operator;
-use lvs::ipvsadm::Control;
+use lvs::ipvsadm::{self, Control};
 use lvs::{
     Config, Director, DirectorOptions, Nic, Protocol, Queues, RealServer, Scheduler, Service,
 };
@@ -371,4 +371,41 @@ fn a_service_made_anew_counts_anew_at_once() {
     begin(&peers, 2000..2004);
     thread::sleep(Duration::from_millis(200));
     assert_eq!(counted().connections, 4);
+}
+
+#[test]
+fn a_service_keeps_the_counters_of_real_servers_that_come_and_go() {
+    let (director, peers) = start(2, Config::new([service(masquerade())]).unwrap());
+    let mut operator = Operator::new(Arc::new(director));
+    let (key, at) = (
+        service(masquerade()).key(),
+        (IpAddr::from(RIP), 5353).into(),
+    );
+    // Of the service, of its real server, of all.
+    let shown = |operator: &mut Operator| {
+        // Until both workers have published.
+        thread::sleep(Duration::from_millis(200));
+        operator.tick();
+        let total = operator.total().traffic().connections;
+        let services = operator.services();
+        let connections = |it: &ipvsadm::Service| {
+            let real_server = it.real_servers.first();
+            let of_it = real_server.map(|it| it.traffic.connections);
+            (it.traffic.connections, of_it)
+        };
+        (services.first().map(connections), total)
+    };
+    begin(&peers, 1000..1010);
+    assert_eq!(shown(&mut operator), (Some((10, Some(10))), 10));
+    operator.delete_server(key, at).unwrap();
+    assert_eq!(shown(&mut operator), (Some((10, None)), 10));
+    operator.add_server(key, masquerade()).unwrap();
+    begin(&peers, 2000..2003);
+    assert_eq!(shown(&mut operator), (Some((13, Some(13))), 13));
+    operator.delete_service(key).unwrap();
+    assert_eq!(shown(&mut operator), (None, 13));
+    let anew = Config::new([service(masquerade())]).unwrap();
+    operator.replace(anew.draft().clone()).unwrap();
+    begin(&peers, 3000..3002);
+    assert_eq!(shown(&mut operator), (Some((2, Some(2))), 15));
 }

@@ -33,6 +33,23 @@ impl Estimator {
         Self::default()
     }
 
+    /// Begins with counters that show as zero.
+    #[must_use]
+    pub const fn beginning_at(counters: Traffic) -> Self {
+        Self {
+            snapshot: counters,
+            baseline: counters,
+            averages: [0; 5],
+        }
+    }
+
+    /// Whether any of the counters was greater when they were last looked at.
+    #[must_use]
+    pub(super) fn has_seen_more_than(&self, counters: &Traffic) -> bool {
+        let mut pairs = numbers(&self.snapshot).into_iter().zip(numbers(counters));
+        pairs.any(|(seen, now)| seen > now)
+    }
+
     /// Looks at the counters, once every [`PERIOD`].
     pub fn tick(&mut self, counters: Traffic) {
         let before = numbers(&self.snapshot);

@@ -7,14 +7,17 @@
 //!
 //! [`Operator`] is all of it on a running [`Director`](crate::Director).
 
+mod accounts;
 mod connections;
 mod counters;
 mod daemons;
 mod estimator;
 mod keeper;
 mod operator;
+mod stretches;
 mod table;
 
+pub use counters::{Counted, Counts, Estimators, Ledger};
 pub use daemons::Daemons;
 pub use estimator::{Estimator, PERIOD};
 pub use keeper::{KeepError, Keeper, Taken};

@@ -1,14 +1,15 @@
 //! An operator's hands on a running director: [`Operator`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lvs_core::{Config, Draft, RealServer, Service, ServiceKey, Setting, Timeouts};
 use lvs_io::Nic;
 
-use super::Table;
-use super::counters::Counters;
+use super::accounts::{Accounts, Change, Passed};
+use super::stretches::stretches;
+use super::{Counted, Estimator, Table};
 use crate::director::{Director, DirectorError, RealServerStats};
 use crate::ipvsadm::{
     self, Connection, Control, Daemon, DaemonRole, KernelError, Operation, ServiceRequest,
@@ -19,12 +20,15 @@ use crate::ipvsadm::{
 /// It is the only one that changes the director's configuration: what others
 /// [`apply`](Director::apply) besides is replaced with the next operation.
 ///
+/// What passes at a real server in the tenth of a second before it is removed may
+/// be missing from its service's counters.
+///
 /// *Cost:* operations that come together are put in force together, so that many
 /// cost little more than one; workers notice a single change.
 pub struct Operator {
     director: Arc<Director>,
     table: Table,
-    counters: Counters,
+    accounts: Accounts,
 }
 
 impl Operator {
@@ -35,7 +39,7 @@ impl Operator {
         Self {
             director,
             table,
-            counters: Counters::default(),
+            accounts: Accounts::default(),
         }
     }
 
@@ -55,12 +59,15 @@ impl Operator {
     pub fn tick(&mut self) {
         let settings = &self.table.draft().settings;
         if settings.is_on(Setting::RunEstimation) {
-            let real_servers = self.director.stats().real_servers;
-            let passed = real_servers
-                .iter()
-                .map(|it| (it.service, it.address, it.traffic));
-            self.counters.tick(&passed.collect::<Vec<_>>());
+            self.accounts.tick(self.passed());
         }
+    }
+
+    /// What has passed at all services there are and were, and passes, as of the
+    /// last look at the counters.
+    #[must_use]
+    pub fn total(&self) -> Estimator {
+        self.accounts.shown(Counted::All)
     }
 
     /// Has the director work by another configuration. Daemons stay.
@@ -72,9 +79,31 @@ impl Operator {
         let mut table = self.table.clone();
         table.replace(draft);
         let config = Config::checked(table.draft().clone())?;
-        self.director.apply(config)?;
+        self.apply(config)?;
         self.table = table;
         Ok(())
+    }
+
+    /// Has the director work by another configuration, and the accounts go on.
+    fn apply(&mut self, config: Arc<Config>) -> Result<(), DirectorError> {
+        let change = Change::between(&self.director.config(), &config);
+        let before = change.takes_away().then(|| self.passed());
+        self.director.apply(config)?;
+        if let Some(passed) = before {
+            self.accounts.take_away(&change, passed);
+        }
+        if change.brings() {
+            self.accounts.bring(&change, &self.passed());
+        }
+        Ok(())
+    }
+
+    /// What has passed at each real server.
+    fn passed(&self) -> Passed {
+        let real_servers = self.director.stats().real_servers.into_iter();
+        real_servers
+            .map(|it| ((it.service, it.address), it.traffic))
+            .collect()
     }
 
     /// Carries out operations of which none undoes another.
@@ -116,7 +145,7 @@ impl Operator {
                 if key.is_some_and(|key| !services.any(|service| service.key == key)) {
                     return Err(KernelError::NoSuch);
                 }
-                self.counters.zero(key);
+                self.accounts.zero(key);
                 Ok(())
             }
             O::AddServer(key, real_server) => {
@@ -147,7 +176,7 @@ impl Operator {
             tracing::warn!("an operator's change is refused: {error}");
             KernelError::Invalid
         })?;
-        self.director.apply(config).map_err(|error| {
+        self.apply(config).map_err(|error| {
             tracing::warn!("an operator's change is refused: {error}");
             KernelError::NoMemory
         })
@@ -168,7 +197,7 @@ impl Operator {
 
     fn listed_service(&self, service: &Service, loads: &Loads) -> ipvsadm::Service {
         let key = service.key;
-        let shown = self.counters.service(key);
+        let shown = self.accounts.shown(Counted::Service(key));
         let newest_first = service.real_servers.iter().rev();
         ipvsadm::Service {
             key,
@@ -191,7 +220,7 @@ impl Operator {
     ) -> ipvsadm::RealServer {
         let at = SocketAddr::new(real_server.address, real_server.port_in(&key));
         let load = loads.get(&(key, at));
-        let shown = self.counters.real_server(key, at);
+        let shown = self.accounts.shown(Counted::RealServer(key, at));
         ipvsadm::RealServer {
             address: SocketAddr::new(real_server.address, real_server.port),
             forwarding: real_server.forwarding,
@@ -292,104 +321,5 @@ impl Control for Operator {
 
     fn table_size(&self) -> u32 {
         u32::try_from(self.director.capacity()).unwrap_or(u32::MAX)
-    }
-}
-
-/// Operations in stretches in which nothing is added that was removed before:
-/// put in force together it would be the same thing still, with the turns its
-/// scheduler took and the connections it had.
-fn stretches(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
-    let mut stretches = vec![Vec::new()];
-    let mut removed = Removed::default();
-    for operation in operations {
-        if removed.is_undone_by(&operation) {
-            removed = Removed::default();
-            stretches.push(Vec::new());
-        }
-        removed.note(&operation);
-        if let Some(last) = stretches.last_mut() {
-            last.push(operation);
-        }
-    }
-    stretches
-}
-
-/// What a stretch of operations removes.
-#[derive(Default)]
-struct Removed {
-    everything: bool,
-    services: HashSet<ServiceKey>,
-    real_servers: HashSet<(ServiceKey, SocketAddr)>,
-}
-
-impl Removed {
-    fn note(&mut self, operation: &Operation) {
-        match operation {
-            Operation::Flush => self.everything = true,
-            Operation::DeleteService(key) => {
-                self.services.insert(*key);
-            }
-            Operation::DeleteServer(key, at) => {
-                self.real_servers.insert((*key, *at));
-            }
-            _ => {}
-        }
-    }
-
-    fn is_undone_by(&self, operation: &Operation) -> bool {
-        match operation {
-            Operation::AddService(service) => {
-                self.everything || self.services.contains(&service.key)
-            }
-            Operation::AddServer(key, real_server) => {
-                let at = SocketAddr::new(real_server.address, real_server.port);
-                self.real_servers.contains(&(*key, at))
-            }
-            _ => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use lvs_core::{Scheduler, Service};
-
-    use super::*;
-
-    #[test]
-    fn what_is_made_anew_begins_a_stretch() {
-        let key = |port: u16| {
-            let address = SocketAddr::new([192, 0, 2, 10].into(), port);
-            Service::tcp(address, Scheduler::RoundRobin).key
-        };
-        let add = |port| {
-            Operation::AddService(ServiceRequest {
-                key: key(port),
-                scheduler: "rr".into(),
-                flags: Default::default(),
-                one_packet: false,
-                persistence: None,
-                engine: None,
-            })
-        };
-        let at: SocketAddr = "10.0.0.1:80".parse().unwrap();
-        let add_server = || Operation::AddServer(key(80), RealServer::masquerade(at));
-        let delete_server = || Operation::DeleteServer(key(80), at);
-        let lengths = |operations: Vec<Operation>| -> Vec<usize> {
-            stretches(operations).iter().map(Vec::len).collect()
-        };
-        assert_eq!(lengths(vec![add(80), add_server(), add(81)]), [3]);
-        assert_eq!(
-            lengths(vec![Operation::DeleteService(key(80)), add(81), add(80)]),
-            [2, 1]
-        );
-        assert_eq!(
-            lengths(vec![Operation::Flush, add(80), add(81), add_server()]),
-            [1, 3]
-        );
-        assert_eq!(
-            lengths(vec![delete_server(), add_server(), delete_server()]),
-            [1, 2]
-        );
     }
 }

@@ -8,27 +8,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use lvs::control::{Estimator, PERIOD};
+use lvs::control::{Counted, Estimator, Estimators, Ledger, PERIOD};
 use lvs_core::{RealServerId, ServiceKey, Shard, Traffic};
-
-/// What counters are kept of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Counted {
-    All,
-    Service(ServiceKey),
-    RealServer(ServiceKey, SocketAddr),
-}
 
 /// The counters of everything, as seen from every moment.
 pub(crate) struct Counters {
+    ledger: Ledger,
     moments: BTreeMap<usize, Seen>,
     /// The moment that listings go by.
     moment: usize,
-    /// What passed at real servers that are not a service's any more, less what
-    /// had passed at those it got back.
-    carried: BTreeMap<ServiceKey, Traffic>,
-    /// What passed at services that are no more.
-    gone: Traffic,
 }
 
 /// What was seen from one moment.
@@ -36,16 +24,15 @@ pub(crate) struct Counters {
 struct Seen {
     /// How often the moment has come.
     ticks: u32,
-    estimators: BTreeMap<Counted, Estimator>,
+    estimators: Estimators,
 }
 
 impl Default for Counters {
     fn default() -> Self {
         Self {
+            ledger: Ledger::default(),
             moments: (0..MOMENTS).map(|at| (at, Seen::default())).collect(),
             moment: 0,
-            carried: BTreeMap::new(),
-            gone: Traffic::default(),
         }
     }
 }
@@ -54,17 +41,14 @@ impl Counters {
     /// Has every estimator look whose moment has come by `at`, in seconds since
     /// the first step; none does while estimation is off.
     pub(crate) fn look_until(&mut self, at: f64, shard: &Shard<'_>, is_on: bool) {
-        let mut counted = None;
+        let mut counts = None;
         for (place, seen) in &mut self.moments {
             let offset = PERIOD.as_secs_f64() * (*place as f64 + 0.5) / MOMENTS as f64;
             while offset + PERIOD.as_secs_f64() * f64::from(seen.ticks) <= at {
                 seen.ticks += 1;
                 if is_on {
-                    let counted =
-                        counted.get_or_insert_with(|| count(shard, &self.carried, &self.gone));
-                    for (of, traffic) in counted {
-                        seen.estimators.entry(*of).or_default().tick(*traffic);
-                    }
+                    let counts = counts.get_or_insert_with(|| self.ledger.count(all(shard)));
+                    seen.estimators.tick(counts);
                 }
             }
         }
@@ -72,49 +56,43 @@ impl Counters {
 
     /// What has passed at everything by now.
     pub(crate) fn total(&self, shard: &Shard<'_>) -> Traffic {
-        let counted = count(shard, &self.carried, &self.gone);
-        counted.get(&Counted::All).copied().unwrap_or_default()
+        self.ledger.count(all(shard))[&Counted::All]
     }
 
     /// What is shown of something, by the moment listings go by.
     pub(crate) fn shown(&self, of: Counted) -> Estimator {
         let seen = self.moments.get(&self.moment);
-        let estimator = seen.and_then(|seen| seen.estimators.get(&of));
-        estimator.copied().unwrap_or_default()
+        seen.map_or_else(Estimator::new, |seen| seen.estimators.shown(of))
     }
 
     /// Has the counters of a service and its real servers show as zero; all
     /// counters if none is named.
     pub(crate) fn zero(&mut self, key: Option<ServiceKey>) {
-        let seen = self.moments.values_mut();
-        for (of, estimator) in seen.flat_map(|seen| &mut seen.estimators) {
-            if key.is_none() || key == of.service() {
-                estimator.zero();
-            }
-        }
+        self.estimators().for_each(|it| it.zero(key));
     }
 
-    /// A real server is no longer its service's; what passed there remains the
-    /// service's.
+    /// A real server is no longer its service's.
     pub(crate) fn keep(&mut self, key: ServiceKey, passed: &Traffic) {
-        add(self.carried.entry(key).or_default(), passed);
+        self.ledger.keep(key, passed);
     }
 
-    /// A real server is a service's again; what passed there has been kept.
-    pub(crate) fn give_back(&mut self, key: ServiceKey, passed: &Traffic) {
-        subtract(self.carried.entry(key).or_default(), passed);
+    /// A real server is a service's, perhaps again.
+    pub(crate) fn begin(&mut self, key: ServiceKey, at: SocketAddr, passed: Traffic) {
+        self.ledger.give_back(key, &passed);
+        self.estimators().for_each(|it| it.begin(key, at, passed));
     }
 
-    /// A service is to be no more, by the shard's next snapshot.
-    pub(crate) fn forget(&mut self, key: ServiceKey, shard: &Shard<'_>) {
-        let counted = count(shard, &self.carried, &self.gone);
-        if let Some(passed) = counted.get(&Counted::Service(key)) {
-            add(&mut self.gone, passed);
+    /// Services are to be no more, by the shard's next snapshot.
+    pub(crate) fn forget(&mut self, services: &[ServiceKey], shard: &Shard<'_>) {
+        let counts = self.ledger.count(all(shard));
+        for key in services {
+            self.ledger.forget(*key, &counts);
         }
-        self.carried.remove(&key);
-        for seen in self.moments.values_mut() {
-            seen.estimators.retain(|of, _| of.service() != Some(key));
-        }
+        self.estimators().for_each(|it| it.forget(services));
+    }
+
+    fn estimators(&mut self) -> impl Iterator<Item = &mut Estimators> {
+        self.moments.values_mut().map(|seen| &mut seen.estimators)
     }
 
     /// The moments not ruled out.
@@ -134,55 +112,15 @@ impl Counters {
     }
 }
 
-impl Counted {
-    const fn service(&self) -> Option<ServiceKey> {
-        match self {
-            Self::All => None,
-            Self::Service(key) | Self::RealServer(key, _) => Some(*key),
-        }
-    }
-}
-
-/// What passed at everything there is.
-fn count(
-    shard: &Shard<'_>,
-    carried: &BTreeMap<ServiceKey, Traffic>,
-    gone: &Traffic,
-) -> BTreeMap<Counted, Traffic> {
-    let mut counted = BTreeMap::from([(Counted::All, *gone)]);
-    for (key, traffic) in carried {
-        add(counted.entry(Counted::Service(*key)).or_default(), traffic);
-        add(counted.entry(Counted::All).or_default(), traffic);
-    }
-    for (key, address, port, id) in shard.snapshot().real_servers() {
-        let traffic = passed(shard, id);
-        let real_server = Counted::RealServer(key, SocketAddr::new(address, port));
-        for of in [Counted::All, Counted::Service(key), real_server] {
-            add(counted.entry(of).or_default(), &traffic);
-        }
-    }
-    counted
+/// What passed at each real server there is.
+fn all(shard: &Shard<'_>) -> impl Iterator<Item = (ServiceKey, SocketAddr, Traffic)> {
+    let all = shard.snapshot().real_servers();
+    all.map(|(key, address, port, id)| (key, (address, port).into(), passed(shard, id)))
 }
 
 /// What passed at a real server.
 pub(crate) fn passed(shard: &Shard<'_>, id: RealServerId) -> Traffic {
     shard.stats().traffic(id)
-}
-
-const fn add(sum: &mut Traffic, more: &Traffic) {
-    sum.connections = sum.connections.wrapping_add(more.connections);
-    sum.packets_in = sum.packets_in.wrapping_add(more.packets_in);
-    sum.bytes_in = sum.bytes_in.wrapping_add(more.bytes_in);
-    sum.packets_out = sum.packets_out.wrapping_add(more.packets_out);
-    sum.bytes_out = sum.bytes_out.wrapping_add(more.bytes_out);
-}
-
-const fn subtract(sum: &mut Traffic, less: &Traffic) {
-    sum.connections = sum.connections.wrapping_sub(less.connections);
-    sum.packets_in = sum.packets_in.wrapping_sub(less.packets_in);
-    sum.bytes_in = sum.bytes_in.wrapping_sub(less.bytes_in);
-    sum.packets_out = sum.packets_out.wrapping_sub(less.packets_out);
-    sum.bytes_out = sum.bytes_out.wrapping_sub(less.bytes_out);
 }
 
 /// How many moments there could be: the kernel spreads its work over so many

@@ -3,10 +3,11 @@
 
 use std::net::SocketAddr;
 
+use lvs::control::Counted;
 use lvs::ipvsadm::{self, Control, Daemon, DaemonRole, KernelError, ServiceRequest};
 use lvs_core::{Connection, RealServer, RealServerId, Service, ServiceKey, Timeouts, Traffic};
 
-use crate::counters::{Counted, passed};
+use crate::counters::passed;
 use crate::director::Director;
 use crate::listing::TimeLeft;
 
@@ -101,14 +102,14 @@ impl Control for Director<'_> {
     fn delete_service(&mut self, key: ServiceKey) -> Result<(), KernelError> {
         self.table.delete_service(key)?;
         self.engines.remove(&key);
-        self.counters.forget(key, &self.shard);
+        self.counters.forget(&[key], &self.shard);
         self.put_in_force()
     }
 
     fn flush(&mut self) -> Result<(), KernelError> {
-        for service in &self.table.draft().services {
-            self.counters.forget(service.key, &self.shard);
-        }
+        let services = self.table.draft().services.iter();
+        let services: Vec<_> = services.map(|service| service.key).collect();
+        self.counters.forget(&services, &self.shard);
         self.table.flush();
         self.engines.clear();
         self.put_in_force()
@@ -130,7 +131,7 @@ impl Control for Director<'_> {
         self.put_in_force()?;
         if let Some(id) = self.number(key, at) {
             let before = passed(&self.shard, id);
-            self.counters.give_back(key, &before);
+            self.counters.begin(key, at, before);
         }
         Ok(())
     }
