@@ -5,19 +5,18 @@
 //!       client              └─ director ─┘        real server
 //! ```
 
+mod counters;
+mod listing;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
-use lvs::control::Operator;
-use lvs::ipvsadm::{self, Control};
-use lvs::{
-    Config, Director, DirectorOptions, Nic, Protocol, Queues, RealServer, Scheduler, Service,
-};
+use lvs::{Config, Director, DirectorOptions, Nic, Queues, RealServer, Scheduler, Service};
+use lvs_core::Port;
 use lvs_core::network::{Interface, Neighbour, Network, Route, Way};
-use lvs_core::{Port, Traffic};
 use lvs_io::LoopbackPeer;
 
 const CLIENT: [u8; 4] = [198, 51, 100, 7];
@@ -227,76 +226,6 @@ fn begin(peers: &[Vec<LoopbackPeer>], ports: std::ops::Range<u16>) {
     }
 }
 
-/// The ports of the client that are listed.
-fn listed(director: &Director) -> Vec<u16> {
-    let pages = director
-        .connection_pages()
-        .map(|page| page.unwrap().connections);
-    pages.flatten().map(|it| it.flow.source_port).collect()
-}
-
-#[test]
-fn lists_the_connections_of_all_workers() {
-    let (director, peers) = start(2, Config::new([service(masquerade())]).unwrap());
-    begin(&peers, 1000..1100);
-    // Long past the last frame.
-    thread::sleep(Duration::from_millis(20));
-    let page = director.connections(0, 0).unwrap();
-    let connection = &page.connections[0];
-    assert_eq!(connection.flow.destination(), (VIP.into(), 53));
-    assert_eq!(
-        (connection.address, connection.port),
-        (IpAddr::from(RIP), 5353)
-    );
-    assert_eq!(page.next, None);
-    let mut ports = listed(&director);
-    ports.sort_unstable();
-    assert!(ports.into_iter().eq(1000..1100));
-    let refused = director.connections(2, 0).unwrap_err();
-    let no_such = lvs::ListError::NoSuchWorker {
-        worker: 2,
-        workers: 2,
-    };
-    assert_eq!(refused, no_such);
-    let operator = Operator::new(Arc::new(director));
-    let mut connections = operator.connections();
-    connections.sort_by_key(|it| it.client);
-    assert_eq!(connections.len(), 100);
-    let first = &connections[0];
-    assert_eq!(first.client, (IpAddr::from(CLIENT), 1000).into());
-    assert_eq!(first.service, (IpAddr::from(VIP), 53).into());
-    assert_eq!(first.destination, (IpAddr::from(RIP), 5353).into());
-    assert_eq!(
-        (first.protocol, &*first.state),
-        (Some(Protocol::Udp), "UDP")
-    );
-    assert!((290..=300).contains(&first.expires), "{}", first.expires);
-}
-
-#[test]
-fn lists_connections_while_others_begin() {
-    let (director, peers) = start(1, Config::new([service(masquerade())]).unwrap());
-    begin(&peers, 1000..4000);
-    let listings = thread::scope(|scope| {
-        // Two who ask the same worker.
-        let readers = [(); 2].map(|()| {
-            scope.spawn(|| -> Vec<Vec<u16>> { (0..5).map(|_| listed(&director)).collect() })
-        });
-        let mut next = 4000..u16::MAX;
-        while readers.iter().any(|reader| !reader.is_finished()) {
-            let port = next.next().unwrap();
-            begin(&peers, port..port + 1);
-        }
-        readers.map(|reader| reader.join().unwrap()).concat()
-    });
-    for mut ports in listings {
-        ports.sort_unstable();
-        assert!(ports.is_sorted_by(|a, b| a < b), "one is listed twice");
-        assert!(ports.into_iter().take(3000).eq(1000..4000));
-    }
-    assert_eq!(director.stats().drops().count(), 0);
-}
-
 #[test]
 fn a_refused_configuration_leaves_the_running_one_in_force() {
     let config = Config::new([service(masquerade())]).unwrap();
@@ -353,59 +282,4 @@ fn weights_change_between_packets() {
     let stats = director.stats();
     assert_eq!((stats.shards.opened, stats.shards.answers), (2, 1));
     assert_eq!(stats.real_servers[0].inactive, 2);
-}
-
-#[test]
-fn a_service_made_anew_counts_anew_at_once() {
-    let (director, peers) = start(2, Config::new([service(masquerade())]).unwrap());
-    begin(&peers, 1000..1010);
-    // Until both workers have published.
-    thread::sleep(Duration::from_millis(200));
-    let counted = || director.stats().real_servers[0].traffic;
-    assert_eq!(counted().connections, 10);
-    director.apply(Config::new([]).unwrap()).unwrap();
-    director
-        .apply(Config::new([service(masquerade())]).unwrap())
-        .unwrap();
-    assert_eq!(counted(), Traffic::default());
-    begin(&peers, 2000..2004);
-    thread::sleep(Duration::from_millis(200));
-    assert_eq!(counted().connections, 4);
-}
-
-#[test]
-fn a_service_keeps_the_counters_of_real_servers_that_come_and_go() {
-    let (director, peers) = start(2, Config::new([service(masquerade())]).unwrap());
-    let mut operator = Operator::new(Arc::new(director));
-    let (key, at) = (
-        service(masquerade()).key(),
-        (IpAddr::from(RIP), 5353).into(),
-    );
-    // Of the service, of its real server, of all.
-    let shown = |operator: &mut Operator| {
-        // Until both workers have published.
-        thread::sleep(Duration::from_millis(200));
-        operator.tick();
-        let total = operator.total().traffic().connections;
-        let services = operator.services();
-        let connections = |it: &ipvsadm::Service| {
-            let real_server = it.real_servers.first();
-            let of_it = real_server.map(|it| it.traffic.connections);
-            (it.traffic.connections, of_it)
-        };
-        (services.first().map(connections), total)
-    };
-    begin(&peers, 1000..1010);
-    assert_eq!(shown(&mut operator), (Some((10, Some(10))), 10));
-    operator.delete_server(key, at).unwrap();
-    assert_eq!(shown(&mut operator), (Some((10, None)), 10));
-    operator.add_server(key, masquerade()).unwrap();
-    begin(&peers, 2000..2003);
-    assert_eq!(shown(&mut operator), (Some((13, Some(13))), 13));
-    operator.delete_service(key).unwrap();
-    assert_eq!(shown(&mut operator), (None, 13));
-    let anew = Config::new([service(masquerade())]).unwrap();
-    operator.replace(anew.draft().clone()).unwrap();
-    begin(&peers, 3000..3002);
-    assert_eq!(shown(&mut operator), (Some((2, Some(2))), 15));
 }
