@@ -19,6 +19,7 @@ pub mod demo;
 pub mod director;
 pub mod doctor;
 pub mod ipvsadm;
+pub mod log;
 pub mod metrics;
 pub mod privileges;
 pub mod run;

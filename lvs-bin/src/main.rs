@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +11,7 @@ use clap::{Parser, Subcommand};
 use lvs::api::DEFAULT_SOCKET;
 use lvs::demo::DemoOptions;
 use lvs::doctor::{Asked, Place};
+use lvs::log::{Log, LogFormat};
 use lvs::lvs_io::WantedMode;
 use lvs::world::Method;
 
@@ -33,6 +33,9 @@ enum Command {
         /// The configuration file, TOML.
         #[arg(long, value_name = "FILE", default_value = "lvs.toml")]
         config: PathBuf,
+        /// How to write the log: text, for people, or json, an object a line.
+        #[arg(long, default_value = "text", value_name = "FORMAT")]
+        log_format: LogFormat,
     },
     /// Change and list the running director as ipvsadm does, with its words.
     ///
@@ -99,12 +102,18 @@ fn main() -> ExitCode {
         error.remove(ContextKind::Suggested);
         error.exit()
     });
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-    ended(carry_out(arguments))
+    let format = match arguments.command {
+        Command::Run { log_format, .. } => log_format,
+        _ => LogFormat::Text,
+    };
+    let _log = Log::begin(format);
+    match (format, carry_out(arguments)) {
+        (LogFormat::Json, Err(error)) => {
+            tracing::error!(event = "ended", "{error}");
+            REFUSED.into()
+        }
+        (_, outcome) => ended(outcome),
+    }
 }
 
 /// Whether the program goes by the other name.
@@ -116,7 +125,7 @@ fn is_called_ipvsadm() -> bool {
 /// Does what the arguments ask for; the exit status.
 fn carry_out(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let is_well = match arguments.command {
-        Command::Run { config } => {
+        Command::Run { config, .. } => {
             lvs::run::run(&config)?;
             true
         }
@@ -168,10 +177,12 @@ fn ended(outcome: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
         for line in error.to_string().lines() {
             eprintln!("{}", format!("lvs: {line}").trim_end());
         }
-        // What is wrong with the input, as opposed to with the machine.
-        ExitCode::from(2)
+        REFUSED.into()
     })
 }
+
+/// The exit status where the command line, the file or the machine refused.
+const REFUSED: u8 = 2;
 
 /// Reads a number of real servers that a world has addresses for.
 fn real_servers(word: &str) -> Result<u8, String> {

@@ -125,7 +125,8 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         control,
     };
     if let Some(exporter) = &exporter {
-        tracing::info!("metrics at http://{}/metrics", exporter.address());
+        let address = exporter.address();
+        tracing::info!(event = "metrics_served", %address, "metrics at http://{address}/metrics");
     }
     running.announce();
     for signal in &mut signals {
@@ -135,7 +136,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
             _ => break,
         }
     }
-    tracing::info!("stopping");
+    tracing::info!(event = "stopping", "stopping");
     drop((server, exporter));
     Ok(())
 }
@@ -172,25 +173,38 @@ struct Running {
 impl Running {
     fn announce(&self) {
         for way in self.director.ways() {
-            tracing::info!("{way}");
+            tracing::info!(event = "nic_served", "{way}");
         }
         for nic in self.blind_to_vlans() {
             tracing::warn!(
+                event = "vlan_tags_hidden",
+                nic,
                 "{nic} takes VLAN tags off before XDP sees them, and answers into its VLANs \
                  would go out without; type: ethtool -K {nic} rxvlan off"
             );
         }
         for unreachable in self.director.unreachable() {
-            tracing::warn!("real server not reachable: {unreachable}");
+            let event = "real_server_unreachable";
+            tracing::warn!(event, "real server not reachable: {unreachable}");
         }
         if let Some(socket) = &self.control.socket {
-            tracing::info!("controlled at {}", socket.display());
+            let socket = socket.display();
+            tracing::info!(event = "controlled", %socket, "controlled at {socket}");
         }
         if let Some(address) = self.control.tcp {
-            tracing::warn!("controlled at {address} by whoever reaches it");
+            tracing::warn!(
+                event = "controlled",
+                %address,
+                "controlled at {address} by whoever reaches it"
+            );
         }
         let services = self.director.config().services().len();
-        tracing::info!("directing {}", counted(services, "service"));
+        tracing::info!(
+            event = "directing",
+            services,
+            "directing {}",
+            counted(services, "service")
+        );
     }
 
     /// NICs of whose frames XDP sees no VLAN tag, though the host has VLANs on
@@ -215,17 +229,29 @@ impl Running {
             Ok(taken) => {
                 if taken.needs_restart {
                     tracing::warn!(
+                        event = "restart_needed",
                         "changes in [director], [control], [metrics] and [fragments] take effect at \
                          the next start"
                     );
                 }
-                tracing::info!("reloaded: {}", counted(taken.services, "service"));
-            }
-            Err(error @ KeepError::Faults(_)) => {
-                tracing::error!("not reloaded, the running configuration stays:\n{error}");
+                let services = taken.services;
+                tracing::info!(
+                    event = "reloaded",
+                    services,
+                    "reloaded: {}",
+                    counted(services, "service")
+                );
             }
             Err(error) => {
-                tracing::error!("not reloaded, the running configuration stays: {error}");
+                // Faults are several lines, and begin on one of their own.
+                let space = match error {
+                    KeepError::Faults(_) => "\n",
+                    KeepError::Director(_) => " ",
+                };
+                tracing::error!(
+                    event = "not_reloaded",
+                    "not reloaded, the running configuration stays:{space}{error}"
+                );
             }
         }
     }

@@ -51,6 +51,21 @@ fn every_line_of_an_error_says_whose_it_is() {
 }
 
 #[test]
+fn a_log_for_programs_ends_with_the_reason() {
+    let words = ["run", "--log-format", "json", "--config", "/nonexistent"];
+    let (code, out, error) = lvs(&words);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    let line: serde_json::Value = serde_json::from_str(&error).unwrap();
+    assert_eq!(line["event"], "ended", "{error}");
+    assert_eq!(line["level"], "ERROR", "{error}");
+    let why = line["message"].as_str().unwrap();
+    assert!(why.contains("/nonexistent"), "{why}");
+    let (code, _, error) = lvs(&["run", "--log-format", "xml"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("must be one of text, json"), "{error}");
+}
+
+#[test]
 fn options_that_are_not_there_are_refused_without_false_advice() {
     let (code, _, error) = lvs(&["demo", "--masquerade"]);
     assert_eq!(code, Some(2));

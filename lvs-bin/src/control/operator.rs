@@ -172,14 +172,25 @@ impl Operator {
         if draft == self.director.config().draft() {
             return Ok(());
         }
+        let refused = |error: &dyn std::error::Error| {
+            let event = "change_refused";
+            tracing::warn!(event, "an operator's change is refused: {error}");
+        };
         let config = Config::checked(draft.clone()).map_err(|error| {
-            tracing::warn!("an operator's change is refused: {error}");
+            refused(&error);
             KernelError::Invalid
         })?;
+        let services = config.services().len();
         self.apply(config).map_err(|error| {
-            tracing::warn!("an operator's change is refused: {error}");
+            refused(&error);
             KernelError::NoMemory
-        })
+        })?;
+        tracing::info!(
+            event = "changed",
+            services,
+            "an operator's change is in force, services: {services}"
+        );
+        Ok(())
     }
 
     /// How many bytes a packet may have on an interface, if there is such a one.

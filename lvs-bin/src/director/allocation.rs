@@ -1,4 +1,4 @@
-//! A worker's turns allocate nothing, whatever comes in.
+//! A worker's turns allocate and log nothing, whatever comes in.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use lvs_core::{
     Stats,
 };
 use lvs_io::{LoopbackPeer, Nic, Queues};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use super::burst::Burst;
 use super::counters::{Board, WorkerCounters};
@@ -266,8 +268,17 @@ fn what_was_counted_is_published_before_a_rest() {
     }
 }
 
+/// Nothing may be told to it.
+struct Unheard;
+
+impl<S: tracing::Subscriber> Layer<S> for Unheard {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        panic!("a worker logs: {event:?}");
+    }
+}
+
 #[test]
-fn a_thousand_turns_allocate_nothing() {
+fn a_thousand_turns_allocate_and_log_nothing() {
     let limits = Limits {
         services: 16,
         real_servers: 32,
@@ -292,7 +303,10 @@ fn a_thousand_turns_allocate_nothing() {
             publisher.publish(&snapshot);
         }
         let now = Instant::default() + Duration::from_millis(100) * u32::from(number);
-        let counted = measure(|| while worker.turn(now) {});
+        let counted =
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(Unheard), || {
+                measure(|| while worker.turn(now) {})
+            });
         assert_eq!(counted.count_total, 0, "turn {number}");
         while peers.iter().any(|peer| peer.receive().is_some()) {}
         worker.turn(now);

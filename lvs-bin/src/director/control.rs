@@ -256,6 +256,8 @@ impl Control {
     fn warn_of_unserved(&self) {
         for service in self.snapshot.unreached() {
             tracing::warn!(
+                event = "service_unreached",
+                %service,
                 "service {service}: the address is not this machine's: packets to it are routed \
                  as any others until it is; type: ip address add, on lo for example"
             );
@@ -263,6 +265,8 @@ impl Control {
         if self.steering.is_some() {
             for service in unsteered(&self.config) {
                 tracing::warn!(
+                    event = "service_unsteered",
+                    %service,
                     "service {service}: a rule that marks its packets names no single \
                      destination: those packets stay the host's in AF_XDP mode"
                 );

@@ -236,7 +236,10 @@ fn follow(events: &OwnedFd, control: &Mutex<Control>, stop: &AtomicBool) {
         };
         news.iter().for_each(News::log);
         if let Err(error) = outcome {
-            tracing::warn!("following the host's routes and neighbours: {error}");
+            tracing::warn!(
+                event = "not_following",
+                "following the host's routes and neighbours: {error}"
+            );
             thread::sleep(Duration::from_millis(u64::from(FOLLOWING)));
         }
     }

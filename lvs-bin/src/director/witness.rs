@@ -4,6 +4,7 @@
 //! it answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant as Clock};
 
@@ -36,10 +37,14 @@ pub(super) enum LinkState {
 /// Something that has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// For the better.
-    Good(String),
-    /// For the worse.
-    Bad(String),
+    /// What a NIC is now.
+    Link(String, LinkState),
+    /// A real server can be sent to again.
+    Reachable(IpAddr),
+    /// It cannot be, and why.
+    Unreachable(IpAddr, &'static str),
+    /// So many more real servers have changed.
+    More(usize),
 }
 
 /// Remembers what was told last.
@@ -69,8 +74,48 @@ impl News {
     /// Writes it to the log.
     pub(super) fn log(&self) {
         match self {
-            Self::Good(what) => tracing::info!("{what}"),
-            Self::Bad(what) => tracing::warn!("{what}"),
+            Self::Link(nic, LinkState::Up) => {
+                tracing::info!(event = "link_up", nic, "{self}");
+            }
+            Self::Link(nic, LinkState::NoCarrier) => {
+                tracing::warn!(event = "link_without_carrier", nic, "{self}");
+            }
+            Self::Link(nic, LinkState::Down) => {
+                tracing::warn!(event = "link_down", nic, "{self}");
+            }
+            Self::Link(nic, LinkState::Gone) => {
+                tracing::warn!(event = "link_gone", nic, "{self}");
+            }
+            Self::Reachable(real_server) => {
+                tracing::info!(event = "real_server_reachable", %real_server, "{self}");
+            }
+            Self::Unreachable(real_server, reason) => {
+                let event = "real_server_unreachable";
+                tracing::warn!(event, %real_server, reason, "{self}");
+            }
+            Self::More(count) => {
+                tracing::warn!(event = "real_servers_changed", count, "{self}");
+            }
+        }
+    }
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link(nic, LinkState::Up) => write!(f, "{nic} is up"),
+            Self::Link(nic, LinkState::NoCarrier) => write!(f, "{nic} has no carrier"),
+            Self::Link(nic, LinkState::Down) => write!(f, "{nic} is down"),
+            Self::Link(nic, LinkState::Gone) => write!(
+                f,
+                "{nic} does not exist any more: one that comes in its place is served after a \
+                 new start only"
+            ),
+            Self::Reachable(address) => write!(f, "real server {address} reachable"),
+            Self::Unreachable(address, why) => {
+                write!(f, "real server {address} not reachable: {why}")
+            }
+            Self::More(count) => write!(f, "and {count} more real servers changed"),
         }
     }
 }
@@ -94,7 +139,7 @@ impl Witness {
         let more = of_real_servers.len().saturating_sub(MOST_REAL_SERVERS);
         news.extend(of_real_servers.into_iter().take(MOST_REAL_SERVERS));
         if more > 0 {
-            news.push(News::Bad(format!("and {more} more real servers changed")));
+            news.push(News::More(more));
         }
         if !news.is_empty() {
             self.silent_until = Some(now + PAUSE);
@@ -108,15 +153,7 @@ fn links(told: &Seen, seen: &Seen) -> Vec<News> {
     let changed = told.links.iter().zip(&seen.links);
     changed
         .filter(|((_, before), (_, now))| before != now)
-        .map(|(_, (name, now))| match now {
-            LinkState::Up => News::Good(format!("{name} is up")),
-            LinkState::NoCarrier => News::Bad(format!("{name} has no carrier")),
-            LinkState::Down => News::Bad(format!("{name} is down")),
-            LinkState::Gone => News::Bad(format!(
-                "{name} does not exist any more: one that comes in its place is served after a \
-                 new start only"
-            )),
-        })
+        .map(|(_, (name, now))| News::Link(name.clone(), *now))
         .collect()
 }
 
@@ -125,13 +162,13 @@ fn real_servers(told: &Seen, seen: &Seen) -> Vec<News> {
         .unreachable
         .iter()
         .filter(|(address, why)| told.unreachable.get(*address) != Some(*why))
-        .map(|(address, why)| News::Bad(format!("real server {address} not reachable: {why}")));
+        .map(|(address, why)| News::Unreachable(*address, why));
     let better = told
         .unreachable
         .keys()
         .filter(|address| !seen.unreachable.contains_key(*address))
         .filter(|address| seen.real_servers.contains(*address))
-        .map(|address| News::Good(format!("real server {address} reachable")));
+        .map(|address| News::Reachable(*address));
     worse.chain(better).collect()
 }
 
@@ -169,14 +206,16 @@ mod tests {
         assert_eq!(witness.news(seen(LinkState::Up, &[1]), now), []);
         let changed = seen(LinkState::Gone, &[2]);
         let news = witness.news(changed.clone(), now);
-        assert!(matches!(&news[0], News::Bad(what) if what.starts_with("eth0 does not exist")));
         assert_eq!(
-            news[1..],
+            news,
             [
-                News::Bad("real server 10.0.0.2 not reachable: because".to_owned()),
-                News::Good("real server 10.0.0.1 reachable".to_owned()),
+                News::Link("eth0".to_owned(), LinkState::Gone),
+                News::Unreachable([10, 0, 0, 2].into(), "because"),
+                News::Reachable([10, 0, 0, 1].into()),
             ]
         );
+        let said = news[1].to_string();
+        assert_eq!(said, "real server 10.0.0.2 not reachable: because");
         assert_eq!(witness.news(changed, now + PAUSE), []);
     }
 
@@ -198,10 +237,7 @@ mod tests {
         let many: Vec<u8> = (0..50).collect();
         let news = witness().news(seen(LinkState::Up, &many), Clock::now());
         assert_eq!(news.len(), MOST_REAL_SERVERS + 1);
-        assert_eq!(
-            news.last(),
-            Some(&News::Bad("and 33 more real servers changed".to_owned()))
-        );
+        assert_eq!(news.last(), Some(&News::More(33)));
     }
 
     #[test]

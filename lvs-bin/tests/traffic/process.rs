@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use lvs::world::traffic::{Held, Offer, Request, Server, http};
 use lvs::world::{Family, Method, Plan, World};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::running::{Running, text};
 use crate::setup::alone;
@@ -90,6 +91,38 @@ fn what_changes_around_it_is_logged() {
     running.wait_for("front0 does not exist any more");
     network.set_down("back0").unwrap();
     running.wait_for(&format!("real server {rip} not reachable: no route"));
+}
+
+#[test]
+fn programs_read_the_log_by_fields() {
+    let plan = Plan::new(Method::Masquerade);
+    let text = text(&plan, "native", 1);
+    let Some(running) = Running::start_as(plan, &text, &["--log-format", "json"]) else {
+        return;
+    };
+    let told = |part: &str| {
+        let line = running.wait_for(part);
+        serde_json::from_str::<Value>(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    let mut network = running.world.director().network().unwrap();
+    network.set_down("back0").unwrap();
+    let down = told("back0 is down");
+    for (field, value) in [
+        ("level", "WARN"),
+        ("event", "link_down"),
+        ("nic", "back0"),
+        ("message", "back0 is down"),
+    ] {
+        assert_eq!(down[field], value, "{down}");
+    }
+    assert!(down["timestamp"].is_string(), "{down}");
+    running.signal(Signal::SIGHUP);
+    assert_eq!(told("reloaded")["services"], 4);
+    running.write(&text.replace("\"rr\"", "\"fastest\""));
+    running.signal(Signal::SIGHUP);
+    let refused = told("not_reloaded");
+    let why = refused["message"].as_str().unwrap();
+    assert!(why.contains("fastest") && why.lines().count() > 3, "{why}");
 }
 
 /// Both would direct the same packets.

@@ -38,13 +38,18 @@ impl Running {
 
     /// The same with this configuration.
     pub(crate) fn start_with(plan: Plan, text: &str) -> Option<Self> {
+        Self::start_as(plan, text, &[])
+    }
+
+    /// The same with these arguments besides.
+    pub(crate) fn start_as(plan: Plan, text: &str, arguments: &[&str]) -> Option<Self> {
         let alone = alone()?;
         let world = World::build(plan).unwrap();
         let number = std::process::id();
         let file = std::env::temp_dir().join(format!("lvs-process-{number}.toml"));
         write(&file, text);
         let printed = Arc::new(Mutex::new(String::new()));
-        let (child, log) = run(&world, &file, &printed);
+        let (child, log) = run(&world, &file, arguments, &printed);
         let running = Self {
             world,
             file,
@@ -59,16 +64,16 @@ impl Running {
 
     /// Starts another in the place of one that has ended.
     pub(crate) fn start_again(&mut self) {
-        (self.child, self.log) = run(&self.world, &self.file, &self.printed);
+        (self.child, self.log) = run(&self.world, &self.file, &[], &self.printed);
         self.wait_for("directing");
     }
 
-    /// Waits until it logs a line with `part` in it.
-    pub(crate) fn wait_for(&self, part: &str) {
+    /// Waits until it logs a line with `part` in it, which is returned.
+    pub(crate) fn wait_for(&self, part: &str) -> String {
         let mut seen = String::new();
         loop {
             match self.log.recv_timeout(DEADLINE) {
-                Ok(line) if line.contains(part) => return,
+                Ok(line) if line.contains(part) => return line,
                 Ok(line) => seen += &(line + "\n"),
                 Err(error) => panic!("never logged {part:?} ({error}), but:\n{seen}"),
             }
@@ -124,13 +129,19 @@ fn socket(file: &Path) -> PathBuf {
 }
 
 /// Starts `lvs run` on the director's machine; what it logs.
-fn run(world: &World, file: &Path, printed: &Arc<Mutex<String>>) -> (Child, Receiver<String>) {
+fn run(
+    world: &World,
+    file: &Path,
+    arguments: &[&str],
+    printed: &Arc<Mutex<String>>,
+) -> (Child, Receiver<String>) {
     let mut child = world
         .director()
         .run(|| {
             Command::new(env!("CARGO_BIN_EXE_lvs"))
                 .args(["run", "--config"])
                 .arg(file)
+                .args(arguments)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
