@@ -28,6 +28,8 @@ pub(crate) fn scenario(seed: u64, steps: usize, patient: bool) -> Value {
         clock: 0.0,
         keeps_templates: false,
         cleared: 0.0,
+        bursts: vec![0],
+        lets_go: false,
         heard: Vec::new(),
     };
     maker.has_long = maker.random.once_in(2);
@@ -69,6 +71,10 @@ pub(crate) struct Maker {
     pub(crate) keeps_templates: bool,
     /// When a wait ended after which nothing was left.
     cleared: f64,
+    /// The rounds in which packets came, from the last wait for all on.
+    bursts: Vec<u32>,
+    /// Whether connections end with their real server (`expire_nodest_conn`).
+    lets_go: bool,
     /// When each flow was heard of last.
     heard: Vec<((SocketAddr, SocketAddr), f64)>,
 }
@@ -105,14 +111,19 @@ impl Maker {
         let fits = |(name, _): &&(&str, _)| match *name {
             // Nothing is cut into fragments yet, which tunnels do without discovery.
             "pmtu_disc" => !self.has_long,
+            // All must have ended before a removal.
+            "expire_nodest_conn" => self.patient,
             // The kernel looks at these once a second.
             "am_droprate" | "drop_packet" | "secure_tcp" => self.patient,
             _ => true,
         };
         let all: Vec<_> = SETTINGS.iter().filter(fits).copied().collect();
         let (name, values) = self.random.one_of(&all);
-        let name = format!("net.ipv4.vs.{name}");
-        (name, self.random.one_of(values).to_string())
+        let value = self.random.one_of(values);
+        if name == "expire_nodest_conn" {
+            self.lets_go = value == "1";
+        }
+        (format!("net.ipv4.vs.{name}"), value.to_string())
     }
 
     fn change_setting(&mut self) {
@@ -146,23 +157,53 @@ impl Maker {
         let rounds = self
             .random
             .one_of(&[1, 2, 3, 4, 7, 12, 15, 24, 30, 60, 190]);
-        let now = (self.clock / ROUND).floor();
-        let until = |rounds: u32| (now + f64::from(rounds)) * ROUND + 0.02;
-        let fits = |rounds: &u32| {
-            let end = until(*rounds);
-            let unsure = |age: f64| (899.0..943.0).contains(&age);
-            let templates_end = self.keeps_templates && end - self.cleared > SHORTEST_KEPT;
-            !templates_end && !self.heard.iter().any(|(_, at)| unsure(end - at))
-        };
-        let rounds = (1..=rounds).rev().find(fits).unwrap_or(FOR_ALL);
-        self.wait(until(rounds) - self.clock);
-        if rounds == FOR_ALL {
-            self.cleared = self.clock;
-        }
+        self.wait_rounds(rounds);
         match self.random.below(6) {
             0 => self.run("ipvsadm -Ln --stats --exact".into()),
             1 => self.zero(),
             _ => {}
+        }
+    }
+
+    /// Waits until shortly after a multiple of the round, at most so many on if
+    /// nothing is unsure then.
+    fn wait_rounds(&mut self, most: u32) {
+        let now = (self.clock / ROUND) as u32;
+        let until = |rounds: u32| f64::from(now + rounds) * ROUND + 0.02;
+        let fits = |rounds: &u32| {
+            let end = until(*rounds);
+            let unsure = |age: f64| (899.0..943.0).contains(&age);
+            let templates_end = self.keeps_templates && end - self.cleared > SHORTEST_KEPT;
+            let burst = (now + rounds).checked_sub(SHORT);
+            let short_ends = burst.is_some_and(|round| self.bursts.contains(&round));
+            !(templates_end || short_ends || self.heard.iter().any(|(_, at)| unsure(end - at)))
+        };
+        let sooner = (1..=most).rev().find(fits);
+        let rounds = sooner.or_else(|| (most..most + 3).find(fits));
+        match rounds {
+            Some(rounds) => {
+                self.wait(until(rounds) - self.clock);
+                self.bursts.push(now + rounds);
+            }
+            None => self.wait_for_all(),
+        }
+    }
+
+    /// Waits until nothing is left.
+    fn wait_for_all(&mut self) {
+        let now = (self.clock / ROUND) as u32;
+        self.wait(f64::from(now + FOR_ALL) * ROUND + 0.02 - self.clock);
+        self.cleared = self.clock;
+        self.bursts = vec![now + FOR_ALL];
+    }
+
+    /// Before a real server is removed. The kernel then ends its connections with
+    /// it, in the order of its table, and a template that both ends made use of
+    /// stays or not by whether it comes before its last connection there.
+    pub(crate) fn before_removal(&mut self) {
+        if self.lets_go && self.keeps_templates {
+            self.burst = 0;
+            self.wait_for_all();
         }
     }
 
@@ -218,6 +259,10 @@ const SETTINGS: &[(&str, &[&str])] = &[
 /// its end depends on which of its connections' timers the kernel looks at first,
 /// of all that it looks at together; so between waits in which all end, none does.
 const SHORTEST_KEPT: f64 = 290.0;
+/// Rounds after which those end whose packet came late in its burst, if they last
+/// ten seconds: the kernel then ends some at the round and some 0.64 s later, the
+/// director when its own timers come.
+const SHORT: u32 = 2;
 /// A wait in which everything ends, in rounds.
 const FOR_ALL: u32 = 400;
 /// Steps that follow each other without a wait.

@@ -32,7 +32,8 @@
 //! counters, which are shown two seconds late; marks and SCTP, as the rules of
 //! nftables for them do not load; thresholds, and the schedulers that weigh active
 //! connections against inactive ones, which 6.12 does otherwise; the defences, which
-//! it looks at once a second; and over IPv6 errors, and TCP behind extension
+//! it looks at once a second; `expire_nodest_conn`, with which a removal waits until
+//! all connections have ended; and over IPv6 errors, and TCP behind extension
 //! headers, neither of which 6.1 reads right.
 //!
 //! | file | what |

@@ -302,6 +302,7 @@ impl Maker {
 
     /// Removes a service, or all of them.
     fn remove_all(&mut self, number: usize) {
+        self.before_removal();
         if self.random.once_in(3) {
             for service in &mut self.services {
                 service.end();
@@ -327,6 +328,7 @@ impl Maker {
             return;
         }
         let gone = servers.remove(self.random.below(servers.len()));
+        self.before_removal();
         let clock = self.clock;
         let service = &mut self.services[number];
         service

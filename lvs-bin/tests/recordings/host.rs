@@ -89,7 +89,9 @@ fn deliver(packet: &Packet) -> Option<Packet> {
     match packet.protocol {
         TCP => reset(packet),
         UDP => {
+            // One that ends before its own length says so is no datagram (RFC 768).
             let sound = transport.len() >= 8
+                && (8..=transport.len()).contains(&usize::from(word(transport, 4)))
                 && (from.is_ipv4() && word(transport, 6) == 0 || packet.transport_sum() == 0xffff);
             if sound {
                 complain(packet, from, PORT_UNREACHABLE)
