@@ -78,7 +78,7 @@ impl Accounts {
         self.estimators.tick(&self.count(passed));
     }
 
-    /// Books what a change has taken away; `passed` is as of before.
+    /// Books what a change has taken away; `passed` are the last counters of it.
     pub(super) fn take_away(&mut self, change: &Change, mut passed: Passed) {
         for (key, at) in &change.gone {
             // From here on it counts as kept, and no more besides.
@@ -95,7 +95,7 @@ impl Accounts {
         }
     }
 
-    /// Books what a change has brought; `passed` is as of after.
+    /// Books what a change has brought; `passed` are the first counters of it.
     pub(super) fn bring(&mut self, change: &Change, passed: &Passed) {
         for (key, at) in &change.come {
             let passed = passed.get(&(*key, *at)).copied().unwrap_or_default();

@@ -20,9 +20,6 @@ use crate::ipvsadm::{
 /// It is the only one that changes the director's configuration: what others
 /// [`apply`](Director::apply) besides is replaced with the next operation.
 ///
-/// What passes at a real server in the tenth of a second before it is removed may
-/// be missing from its service's counters.
-///
 /// *Cost:* operations that come together are put in force together, so that many
 /// cost little more than one; workers notice a single change.
 pub struct Operator {
@@ -59,7 +56,8 @@ impl Operator {
     pub fn tick(&mut self) {
         let settings = &self.table.draft().settings;
         if settings.is_on(Setting::RunEstimation) {
-            self.accounts.tick(self.passed());
+            let all = self.director.stats().real_servers;
+            self.accounts.tick(passed(all));
         }
     }
 
@@ -87,23 +85,18 @@ impl Operator {
     /// Has the director work by another configuration, and the accounts go on.
     fn apply(&mut self, config: Arc<Config>) -> Result<(), DirectorError> {
         let change = Change::between(&self.director.config(), &config);
-        let before = change.takes_away().then(|| self.passed());
+        let before = self.director.snapshot();
         self.director.apply(config)?;
-        if let Some(passed) = before {
-            self.accounts.take_away(&change, passed);
+        if change.takes_away() {
+            // Nothing passes there any more.
+            let all = self.director.real_servers(&before);
+            self.accounts.take_away(&change, passed(all));
         }
         if change.brings() {
-            self.accounts.bring(&change, &self.passed());
+            let all = self.director.stats().real_servers;
+            self.accounts.bring(&change, &passed(all));
         }
         Ok(())
-    }
-
-    /// What has passed at each real server.
-    fn passed(&self) -> Passed {
-        let real_servers = self.director.stats().real_servers.into_iter();
-        real_servers
-            .map(|it| ((it.service, it.address), it.traffic))
-            .collect()
     }
 
     /// Carries out operations of which none undoes another.
@@ -244,6 +237,13 @@ impl Operator {
             rates: shown.rates(),
         }
     }
+}
+
+/// What has passed at each real server.
+fn passed(all: Vec<RealServerStats>) -> Passed {
+    let each = all.into_iter();
+    each.map(|it| ((it.service, it.address), it.traffic))
+        .collect()
 }
 
 /// What each real server has to do at the moment.

@@ -216,13 +216,6 @@ impl Control {
             .all(|(_, way)| way != Resolution::Unresolved)
     }
 
-    /// Whether all workers work by the snapshot in force.
-    pub(super) fn is_adopted(&self) -> bool {
-        self.workers
-            .iter()
-            .all(|(publisher, _)| publisher.is_adopted())
-    }
-
     /// Makes sure that every worker can be given a snapshot, before one is
     /// planned: each worker must get each that is.
     fn await_room(&mut self) -> Result<(), DirectorError> {

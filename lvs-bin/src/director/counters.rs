@@ -178,11 +178,16 @@ impl Board {
         self.generation.store(generation, Ordering::Release);
     }
 
+    /// Of the snapshot by which the worker worked when it put them there.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// What was put there last; nothing of real servers that got their numbers,
     /// by the snapshot in force, since then.
     pub(super) fn read(&self, stats: &mut Stats, in_force: &Snapshot) -> WorkerCounters {
         // Before the numbers: theirs are of this generation or a later one.
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         for (number, cell) in stats.numbers_mut().zip(&self.shard) {
             *number = cell.load(Ordering::Relaxed);
         }

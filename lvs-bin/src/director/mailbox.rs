@@ -86,11 +86,6 @@ impl Publisher {
             self.outstanding -= 1;
         }
     }
-
-    /// Whether the worker has adopted everything it was given.
-    pub(super) fn is_adopted(&self) -> bool {
-        self.channel.snapshots.is_empty()
-    }
 }
 
 impl Inbox {
@@ -144,12 +139,12 @@ mod tests {
                 assert!(publisher.await_room());
                 publisher.publish(&snapshot);
             }
-            assert!(!publisher.is_adopted());
+            assert!(!inbox.is_empty());
             while let Some(next) = inbox.deliver() {
                 assert_eq!(next.generation(), held.generation() + 1);
                 inbox.retire(std::mem::replace(&mut held, next));
             }
-            assert!(publisher.is_adopted());
+            assert!(inbox.is_empty());
         }
         publisher.collect();
         assert_eq!(publisher.outstanding, 1);

@@ -43,7 +43,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lvs_core::{Config, Limits, Network, Stats};
+use lvs_core::{Config, Limits, Network, Snapshot, Stats};
 use lvs_io::netlink::Mirror;
 use lvs_io::{Capabilities, Nic, Punt, Queues};
 
@@ -170,10 +170,16 @@ impl Director {
     ///
     /// What is wrong with it; the one before stays in force.
     pub fn apply(&self, config: Arc<Config>) -> Result<(), DirectorError> {
-        self.lock().apply(&config)?;
-        // So that what the caller does next meets workers that know of it.
+        let generation = {
+            let mut control = self.lock();
+            control.apply(&config)?;
+            control.snapshot.generation()
+        };
+        // So that what the caller does next meets workers that know of it, and
+        // counters as of then.
         let give_up = Instant::now() + ADOPTION;
-        while !self.lock().is_adopted() && Instant::now() < give_up {
+        let is_adopted = |board: &Arc<Board>| board.generation() >= generation;
+        while !self.boards.iter().all(is_adopted) && Instant::now() < give_up {
             std::thread::sleep(Duration::from_micros(100));
         }
         Ok(())
@@ -187,6 +193,24 @@ impl Director {
     /// The network around it, as it is known now.
     pub fn network(&self) -> Arc<Network> {
         self.lock().network.clone()
+    }
+
+    /// What the workers are told at the moment.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.lock().snapshot.clone()
+    }
+
+    /// What each real server of a snapshot has and had to do; to be asked until two
+    /// others have followed it, as then numbers may be reused.
+    pub(crate) fn real_servers(&self, snapshot: &Snapshot) -> Vec<RealServerStats> {
+        let control = self.lock();
+        let mut shards = Stats::new(self.limits.real_servers);
+        let mut one = shards.clone();
+        for board in &self.boards {
+            board.read(&mut one, snapshot);
+            shards.add(&one);
+        }
+        stats::real_servers(snapshot, control.planner.loads(), &shards)
     }
 
     /// How many connections it can hold, over all workers.

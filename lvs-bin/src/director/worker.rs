@@ -104,6 +104,8 @@ impl<'m> Worker<'m> {
             }
             let old = self.shard.adopt(snapshot);
             self.inbox.retire(old);
+            // Whoever gave it waits for counters from then on.
+            self.housekeeping_due = Instant::default();
         }
     }
 

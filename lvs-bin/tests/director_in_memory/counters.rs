@@ -59,10 +59,16 @@ fn a_service_keeps_the_counters_of_real_servers_that_come_and_go() {
     operator.add_server(key, masquerade()).unwrap();
     begin(&peers, 2000..2003);
     assert_eq!(shown(&mut operator), (Some((13, Some(13))), 13));
+    // What passed the moment before counts as well.
+    begin(&peers, 2003..2005);
+    operator.delete_server(key, at).unwrap();
+    assert_eq!(shown(&mut operator), (Some((15, None)), 15));
+    operator.add_server(key, masquerade()).unwrap();
+    begin(&peers, 2005..2007);
     operator.delete_service(key).unwrap();
-    assert_eq!(shown(&mut operator), (None, 13));
+    assert_eq!(shown(&mut operator), (None, 17));
     let anew = Config::new([service(masquerade())]).unwrap();
     operator.replace(anew.draft().clone()).unwrap();
     begin(&peers, 3000..3002);
-    assert_eq!(shown(&mut operator), (Some((2, Some(2))), 15));
+    assert_eq!(shown(&mut operator), (Some((2, Some(2))), 19));
 }
