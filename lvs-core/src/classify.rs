@@ -66,7 +66,10 @@ impl MarkRule {
         if self.source_ports.is_empty() && self.destination_ports.is_empty() {
             return true;
         }
-        let has_ports = !matches!(kind, Kind::Fragment | Kind::IcmpError);
+        let has_ports = !matches!(
+            kind,
+            Kind::Fragment | Kind::IcmpError | Kind::Cut { has_ports: false }
+        );
         has_ports
             && is_one_of(&self.source_ports, flow.source_port)
             && is_one_of(&self.destination_ports, flow.destination_port)

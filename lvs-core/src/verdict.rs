@@ -66,8 +66,8 @@ drop_reasons! {
     BadIpHeader => "bad_ip_header",
     /// The IPv4 header checksum does not fit (RFC 1122 3.2.1.2).
     BadIpChecksum => "bad_ip_checksum",
-    /// The packet ends within its TCP, UDP or SCTP header, or
-    /// before the first chunk of SCTP.
+    /// The packet ends within its TCP, UDP or SCTP header, or before the first
+    /// chunk of SCTP, and is of no connection that it could be sent on by.
     BadTransportHeader => "bad_transport_header",
     /// An SCTP packet in several buffers whose checksum was left to hardware.
     ChecksumNotMade => "checksum_not_made",

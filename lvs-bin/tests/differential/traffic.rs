@@ -137,16 +137,12 @@ impl Maker {
         match self.random.below(3) {
             0 => {
                 // A packet that ends early, and says so.
-                // What has no whole header the director drops, while the kernel
-                // sends it on if it knows the ports.
-                let header = match packet.protocol {
-                    TCP => 20,
-                    UDP => 8,
+                let least = match packet.protocol {
                     // Its checksum would be wrong.
                     SCTP => packet.transport.len(),
                     _ => 0,
                 };
-                let length = (header + self.random.below(24)).min(packet.transport.len());
+                let length = (least + self.random.below(32)).min(packet.transport.len());
                 packet.transport.truncate(length);
                 bytes = packet.bytes();
                 note += &format!(" cut to {length}");

@@ -70,6 +70,9 @@ pub(crate) enum Kind {
     /// Of IPsec, AH or ESP. It has no ports, and goes by the flow of the key
     /// exchange it belongs to: UDP from port 500 to port 500.
     Ipsec,
+    /// Of TCP, UDP or SCTP, and ends within the header. Where the ports still came
+    /// it may be of a connection.
+    Cut { has_ports: bool },
     /// An ICMP error about some other packet.
     IcmpError,
     /// A fragment of a TCP, UDP or SCTP packet; ports are not known.
@@ -215,9 +218,9 @@ impl Packet {
     }
 
     fn read_tcp(&mut self, bytes: &[u8]) -> Result<(), Verdict> {
-        let header: &[u8; transport::TCP_HEADER] = bytes
-            .first_chunk()
-            .ok_or(Verdict::Drop(DropReason::BadTransportHeader))?;
+        let Some(header) = bytes.first_chunk::<{ transport::TCP_HEADER }>() else {
+            return self.read_cut(bytes);
+        };
         self.kind = Kind::Tcp { flags: header[13] };
         self.flow.source_port = u16::from_be_bytes([header[0], header[1]]);
         self.flow.destination_port = u16::from_be_bytes([header[2], header[3]]);
@@ -238,9 +241,9 @@ impl Packet {
                 return Ok(());
             }
             transport::UDP => {
-                bytes
-                    .first_chunk::<{ transport::UDP_HEADER }>()
-                    .ok_or(cut)?;
+                if bytes.len() < transport::UDP_HEADER {
+                    return self.read_cut(bytes);
+                }
                 self.kind = Kind::Udp;
             }
             transport::AH | transport::ESP => {
@@ -251,7 +254,9 @@ impl Packet {
                 return Ok(());
             }
             transport::SCTP => {
-                bytes.first_chunk::<{ sctp::HEADER }>().ok_or(cut)?;
+                if bytes.len() < sctp::HEADER {
+                    return self.read_cut(bytes);
+                }
                 let chunk = sctp::chunk(bytes);
                 self.kind = Kind::Sctp { chunk };
             }
@@ -266,6 +271,23 @@ impl Packet {
             _ => return Err(Verdict::Host),
         }
         let [s0, s1, d0, d1] = *bytes.first_chunk().ok_or(cut)?;
+        self.flow.source_port = u16::from_be_bytes([s0, s1]);
+        self.flow.destination_port = u16::from_be_bytes([d0, d1]);
+        Ok(())
+    }
+
+    /// Reads what is there of a header that is not whole: because the packet ends
+    /// before it does, or else the first chunk.
+    #[cold]
+    fn read_cut(&mut self, bytes: &[u8]) -> Result<(), Verdict> {
+        if bytes.len() < self.transport_length() {
+            return Err(Verdict::Drop(DropReason::BadTransportHeader));
+        }
+        let ports = bytes.first_chunk::<4>();
+        let [s0, s1, d0, d1] = *ports.unwrap_or(&[0; 4]);
+        self.kind = Kind::Cut {
+            has_ports: ports.is_some(),
+        };
         self.flow.source_port = u16::from_be_bytes([s0, s1]);
         self.flow.destination_port = u16::from_be_bytes([d0, d1]);
         Ok(())

@@ -69,6 +69,7 @@ pub(crate) fn rewrite_port(
         Kind::Sctp { .. } => return sctp::rewrite_port(buf, packet, end, port),
         // Neither ports nor a checksum: AH's own cannot be made without the key.
         Kind::Ipsec => {}
+        Kind::Cut { .. } => return Err(DropReason::BadTransportHeader),
         _ => {
             let header: &mut [u8; TCP_HEADER] = buf.array_mut(packet.l4())?;
             let change = set_port(header, end, port, change);

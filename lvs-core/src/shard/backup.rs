@@ -26,17 +26,20 @@ impl Step<'_, '_> {
             return Verdict::Host;
         }
         let outcome = match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
-                match self.table.find(&packet.flow, hash, guess) {
-                    Some((at, Direction::Reply)) => {
-                        self.established(buf, packet, at, Direction::Reply)
-                    }
-                    Some((_, Direction::Request)) => Ok(Verdict::Host),
-                    None => self.outside_services(buf, packet),
+            Kind::Tcp { .. }
+            | Kind::Udp
+            | Kind::Sctp { .. }
+            | Kind::Ipsec
+            | Kind::Cut { has_ports: true } => match self.table.find(&packet.flow, hash, guess) {
+                Some((_, Direction::Reply)) if matches!(packet.kind, Kind::Cut { .. }) => {
+                    self.cut(buf, packet, hash, guess)
                 }
-            }
+                Some((at, Direction::Reply)) => self.established(buf, packet, at, Direction::Reply),
+                Some((_, Direction::Request)) => Ok(Verdict::Host),
+                None => self.outside_services(buf, packet),
+            },
             Kind::IcmpError if self.is_about_request(buf, packet) => self.icmp_error(buf, packet),
-            Kind::IcmpError | Kind::Fragment => Ok(Verdict::Host),
+            Kind::Cut { .. } | Kind::IcmpError | Kind::Fragment => Ok(Verdict::Host),
         };
         outcome.unwrap_or_else(|stopped| self.stop(buf, packet, stopped))
     }

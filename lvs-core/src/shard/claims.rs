@@ -26,9 +26,14 @@ impl Shard<'_> {
             return false;
         }
         match packet.kind {
-            Kind::Tcp { .. } | Kind::Udp | Kind::Sctp { .. } | Kind::Ipsec => {
+            Kind::Tcp { .. }
+            | Kind::Udp
+            | Kind::Sctp { .. }
+            | Kind::Ipsec
+            | Kind::Cut { has_ports: true } => {
                 may_be_asked_for(&self.snapshot, &packet.flow, Ports::Known)
             }
+            Kind::Cut { has_ports: false } => false,
             Kind::Fragment => may_be_asked_for(&self.snapshot, &packet.flow, Ports::Unknown),
             Kind::IcmpError => Quote::parse(buf, &packet).is_some_and(|quote| {
                 may_be_asked_for(&self.snapshot, &quote.flow.reversed(), Ports::Known)

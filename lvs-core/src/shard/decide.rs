@@ -55,6 +55,8 @@ impl Step<'_, '_> {
                     None => self.unknown(buf, packet),
                 }
             }
+            Kind::Cut { has_ports: true } => self.cut(buf, packet, hash, guess),
+            Kind::Cut { has_ports: false } => self.of_none(packet),
             Kind::IcmpError => self.icmp_error(buf, packet),
             Kind::Fragment if self.snapshot.may_have_fragment(buf.ingress(), packet) => {
                 Ok(Verdict::Fragment)
@@ -105,7 +107,7 @@ impl Step<'_, '_> {
     /// bypasses them, or whose real server has been removed.
     #[cold]
     #[inline(never)]
-    fn without_real_server(
+    pub(super) fn without_real_server(
         &mut self,
         buf: &mut PacketBuf<'_>,
         packet: &Packet,
@@ -149,7 +151,7 @@ impl Step<'_, '_> {
         if let Some(owner) = owner {
             return Ok(Verdict::Handoff(owner));
         }
-        if packet.kind == (Kind::Sctp { chunk: None }) {
+        if matches!(packet.kind, Kind::Sctp { chunk: None } | Kind::Cut { .. }) {
             return Err(DropReason::BadTransportHeader.into());
         }
         if !begins {
@@ -197,7 +199,7 @@ impl Step<'_, '_> {
 
     /// Sends a client's packet to its real server.
     #[inline(always)]
-    fn send_on(
+    pub(super) fn send_on(
         &self,
         buf: &mut PacketBuf<'_>,
         packet: &Packet,
@@ -245,7 +247,10 @@ impl Step<'_, '_> {
                 && entry.method() != Method::Masquerade
             {
                 let id = entry.real_server();
-                self.observe(at, id, packet, Direction::Reply);
+                match packet.kind {
+                    Kind::Cut { .. } => self.observe_cut(at, id, packet, Direction::Reply),
+                    _ => self.observe(at, id, packet, Direction::Reply),
+                }
             }
         }
         Ok(Verdict::Host)

@@ -4,6 +4,7 @@ mod answers;
 mod backup;
 mod bypass;
 mod claims;
+mod cut;
 mod decide;
 mod defence;
 mod gone;

@@ -156,7 +156,7 @@ pub(super) const fn may_begin(packet: &Packet, settings: &Settings) -> bool {
         Kind::Tcp { .. } => opens(packet) || settings.is_on(Setting::SloppyTcp),
         Kind::Sctp { .. } => opens(packet) || settings.is_on(Setting::SloppySctp),
         Kind::Udp => true,
-        Kind::Ipsec | Kind::IcmpError | Kind::Fragment => false,
+        Kind::Ipsec | Kind::Cut { .. } | Kind::IcmpError | Kind::Fragment => false,
     };
     wanted && !breaks_off(packet)
 }
