@@ -20,6 +20,7 @@ pub mod director;
 pub mod doctor;
 pub mod ipvsadm;
 pub mod log;
+pub mod manage;
 pub mod metrics;
 pub mod privileges;
 pub mod run;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::error::ContextKind;
 use clap::{Parser, Subcommand};
 use lvs::api::DEFAULT_SOCKET;
+use lvs::control::Terms;
 use lvs::demo::DemoOptions;
 use lvs::doctor::{Asked, Place};
 use lvs::log::{Log, LogFormat};
@@ -50,6 +51,35 @@ enum Command {
             value_name = "WORDS"
         )]
         words: Vec<OsString>,
+    },
+    /// Have the running director take up a configuration file, and say what
+    /// changes.
+    ///
+    /// All of it or nothing: a file with faults, or what the director refuses,
+    /// changes nothing. Changes made at run time and not saved keep it from being
+    /// taken up.
+    Apply {
+        /// The configuration file, TOML.
+        #[arg(value_name = "FILE", default_value = "lvs.toml")]
+        file: PathBuf,
+        /// Only say what would change, and how many connections that touches.
+        #[arg(long)]
+        dry_run: bool,
+        /// Give up what was changed at run time and not saved.
+        #[arg(long)]
+        discard: bool,
+        /// Print JSON for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the running director write to its file what was changed at run time.
+    Save {
+        /// Only print what the file would be.
+        #[arg(long, conflicts_with = "json")]
+        print: bool,
+        /// Print JSON for programs.
+        #[arg(long)]
+        json: bool,
     },
     /// Read a configuration file and say what is wrong with it.
     Check {
@@ -130,6 +160,21 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
             true
         }
         Command::Adm { words } => return adm(&arguments.socket, &words),
+        Command::Apply {
+            file,
+            dry_run,
+            discard,
+            json,
+        } => {
+            let terms = Terms { dry_run, discard };
+            let said = lvs::manage::apply(&arguments.socket, &file, terms, json)?;
+            print!("{said}");
+            true
+        }
+        Command::Save { print, json } => {
+            print!("{}", lvs::manage::save(&arguments.socket, print, json)?);
+            true
+        }
         Command::Check { file, config } => {
             println!("{}", lvs::run::check(file.as_ref().unwrap_or(&config))?);
             true

@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::api::{ServeError, Server};
-use crate::config::{ControlSettings, Faults, Settings};
+use crate::config::{self, ControlSettings, Faults, Settings};
 use crate::control::{KeepError, Keeper};
 use crate::director::{Director, DirectorError, DirectorOptions};
 use crate::metrics;
@@ -101,7 +101,8 @@ fn counted(count: usize, what: &str) -> String {
 ///
 /// What keeps it from starting.
 pub fn run(path: &Path) -> Result<(), RunError> {
-    let settings = Settings::read(path)?;
+    let text = config::text(path)?;
+    let settings = Settings::parse(&path.display().to_string(), &text)?;
     check_privileges(Work::Directing)
         .map_err(RunError::Unknown)?
         .map_err(RunError::Lacking)?;
@@ -112,7 +113,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     let director = Arc::new(start(&settings)?);
     let control = settings.control.clone();
     let metrics = settings.metrics.clone();
-    let keeper = Keeper::new(director.clone(), path, settings);
+    let keeper = Keeper::new(director.clone(), path, text, settings);
     let keeper = Arc::new(Mutex::new(keeper));
     let server = Server::start(&control, keeper.clone()).map_err(RunError::Control)?;
     let exporter = metrics
@@ -135,6 +136,14 @@ pub fn run(path: &Path) -> Result<(), RunError> {
             SIGUSR1 => running.print_stats(),
             _ => break,
         }
+    }
+    let unsaved = lock(&running.keeper).unsaved();
+    if !unsaved.is_empty() {
+        tracing::warn!(
+            event = "unsaved",
+            "not in the file, and not there at the next start:
+{unsaved}"
+        );
     }
     tracing::info!(event = "stopping", "stopping");
     drop((server, exporter));
@@ -245,8 +254,8 @@ impl Running {
             Err(error) => {
                 // Faults are several lines, and begin on one of their own.
                 let space = match error {
-                    KeepError::Faults(_) => "\n",
-                    KeepError::Director(_) => " ",
+                    KeepError::Faults(_) | KeepError::Unsaved(_) => "\n",
+                    _ => " ",
                 };
                 tracing::error!(
                     event = "not_reloaded",

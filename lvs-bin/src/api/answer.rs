@@ -46,6 +46,8 @@ pub(super) enum Answer {
     Done,
     /// JSON, new or not.
     Json(StatusCode, Vec<u8>),
+    /// A configuration.
+    Toml(String),
 }
 
 /// A request that was refused.
@@ -70,6 +72,7 @@ impl Answer {
         match self {
             Self::Done => with(StatusCode::NO_CONTENT, None, Vec::new()),
             Self::Json(status, json) => with(status, Some(JSON), json),
+            Self::Toml(text) => with(StatusCode::OK, Some(TOML), text.into_bytes()),
         }
     }
 }
@@ -167,3 +170,4 @@ const fn help(error: KernelError) -> &'static str {
 }
 
 const JSON: &str = "application/json";
+const TOML: &str = "application/toml";

@@ -158,6 +158,29 @@ impl<'a> Client<'a> {
         read(&self.ask(Method::GET, path, JSON, Vec::new())?)
     }
 
+    /// What there is after a body was put at a path.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn put<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        read(&self.ask(Method::PUT, path, kind, body)?)
+    }
+
+    /// What is answered when something is to be done.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn post<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
+        read(&self.ask(Method::POST, path, JSON, Vec::new())?)
+    }
+
     /// Has many operations carried out; what became of each.
     fn send(
         &self,

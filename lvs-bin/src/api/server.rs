@@ -240,7 +240,8 @@ async fn answer<S: Site>(request: Request<Incoming>, site: &Mutex<S>) -> Respons
             return Refused::with(status, what, "the body", "send it again").response();
         }
     };
-    routes::answer(&mut *lock(site), &parts.method, parts.uri.path(), &body)
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
+    routes::answer(&mut *lock(site), &parts.method, path, query, &body)
 }
 
 /// That a body could not be read.

@@ -13,6 +13,7 @@ mod metrics;
 mod options;
 mod service;
 mod tunnel;
+pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,22 +49,8 @@ impl Settings {
     ///
     /// *Errors:* every fault of the file; that it cannot be read is one.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Faults> {
-        let file = path.as_ref().display().to_string();
-        let refuse = |what: String, help: &str| {
-            let fault = Fault::of_file(what, help.to_owned());
-            Err(Faults::new(&file, vec![fault]))
-        };
-        match std::fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => Self::parse(&file, &text),
-            Ok(Err(error)) => refuse(
-                not_text(error.as_bytes(), error.utf8_error().valid_up_to()),
-                "save it as UTF-8, and make sure it is the file you mean",
-            ),
-            Err(error) => refuse(
-                format!("the file cannot be read: {error}"),
-                "give the path of a readable file",
-            ),
-        }
+        let path = path.as_ref();
+        Self::parse(&path.display().to_string(), &text(path)?)
     }
 
     /// Reads `text`, which messages say is the file `file`.
@@ -131,6 +118,28 @@ impl Settings {
             config: config?,
             names,
         })
+    }
+}
+
+/// The text of the file at `path`.
+///
+/// *Errors:* it cannot be read, or is no text.
+pub(crate) fn text(path: &Path) -> Result<String, Faults> {
+    let file = path.display().to_string();
+    let refuse = |what: String, help: &str| {
+        let fault = Fault::of_file(what, help.to_owned());
+        Err(Faults::new(&file, vec![fault]))
+    };
+    match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => Ok(text),
+        Ok(Err(error)) => refuse(
+            not_text(error.as_bytes(), error.utf8_error().valid_up_to()),
+            "save it as UTF-8, and make sure it is the file you mean",
+        ),
+        Err(error) => refuse(
+            format!("the file cannot be read: {error}"),
+            "give the path of a readable file",
+        ),
     }
 }
 

@@ -14,12 +14,14 @@ mod daemons;
 mod estimator;
 mod keeper;
 mod operator;
+mod plan;
 mod stretches;
 mod table;
 
 pub use counters::{Counted, Counts, Estimators, Ledger};
 pub use daemons::Daemons;
 pub use estimator::{Estimator, PERIOD};
-pub use keeper::{KeepError, Keeper, Taken};
+pub use keeper::{KeepError, Keeper, Taken, Terms};
 pub use operator::Operator;
+pub use plan::{Change, ChangeKind, Changed, FieldChange, Plan};
 pub use table::Table;

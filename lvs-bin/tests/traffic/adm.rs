@@ -1,6 +1,7 @@
-//! `ipvsadm` on a running director: the program by its other name, on the Unix
-//! socket of one that directs real packets.
+//! A running director under an operator's hands: `ipvsadm`, which is the program
+//! by its other name, `lvs apply` and `lvs save`.
 
+use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output, Stdio};
@@ -34,7 +35,19 @@ impl Running {
         output.unwrap()
     }
 
-    /// What it prints when all is well.
+    /// Runs a command of `lvs` on it; its exit status and all it prints.
+    fn lvs(&self, words: &[&str]) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_lvs"))
+            .args(words)
+            .env("LVS_SOCKET", self.socket())
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).unwrap();
+        (output.status.code().unwrap(), text)
+    }
+
+    /// What `ipvsadm` prints when all is well.
     fn listed(&self, words: &str) -> String {
         let output = self.ipvsadm(words, "");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -105,6 +118,103 @@ fn without_a_director_it_says_which_socket() {
         said.contains(&running.socket().display().to_string()),
         "{said}"
     );
+}
+
+/// What was changed at run time is neither lost nor in the file by itself.
+#[test]
+fn changes_are_planned_applied_and_saved() {
+    let plan = Plan::new(Method::Masquerade);
+    let Some(running) = Running::start(plan, "native") else {
+        return;
+    };
+    let held = running.talk();
+    let file = running.file.to_str().unwrap();
+    let before = fs::read_to_string(file).unwrap();
+    let (echo, rip) = (Plan::echo(Family::V4), plan.rip(0, Family::V4));
+    let server = format!("real server {rip}:7007 of service TCP {echo}: weight 1 -> ");
+
+    // Planned, with the connections it touches.
+    let wanted = running.file.with_extension("wanted.toml");
+    let wanted = wanted.to_str().unwrap();
+    let drained = before.replacen(
+        &format!("address = \"{rip}:7007\"\nforwarding = \"m\"\nweight = 1"),
+        &format!("address = \"{rip}:7007\"\nforwarding = \"m\"\nweight = 0"),
+        1,
+    );
+    assert_ne!(drained, before);
+    fs::write(wanted, &drained).unwrap();
+    let (status, said) = running.lvs(&["apply", "--dry-run", wanted]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains(&format!("~ {server}0 (")), "{said}");
+    assert!(said.contains("1 change, not applied: a dry run"), "{said}");
+    assert!(
+        running
+            .listed("-S -n")
+            .contains(&format!("{rip}:7007 -m -w 1"))
+    );
+
+    // With faults: all of them, and nothing changes.
+    fs::write(wanted, drained.replace("\"rr\"", "\"fastest\"")).unwrap();
+    let (status, said) = running.lvs(&["apply", wanted]);
+    assert_eq!(status, 2, "{said}");
+    assert_eq!(
+        said.matches("scheduler is \"fastest\"").count(),
+        4,
+        "{said}"
+    );
+
+    // Made at run time, it is in the way of a file.
+    running.listed(&format!("-e -t {echo} -r {rip}:7007 -m -w 5"));
+    fs::write(wanted, &drained).unwrap();
+    let (status, said) = running.lvs(&["apply", wanted]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("would be lost"), "{said}");
+    assert!(said.contains(&format!("~ {server}5")), "{said}");
+    running.signal(Signal::SIGHUP);
+    running.wait_for("would be lost");
+    assert!(
+        running
+            .listed("-S -n")
+            .contains(&format!("{rip}:7007 -m -w 5"))
+    );
+
+    // Saved, it is not, and the next start goes by it.
+    let (status, said) = running.lvs(&["save"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains(&format!("~ {server}5")), "{said}");
+    let saved = fs::read_to_string(file).unwrap();
+    let changed = before.lines().zip(saved.lines()).filter(|(a, b)| a != b);
+    assert_eq!(
+        changed.collect::<Vec<_>>(),
+        [("weight = 1", "weight = 5")],
+        "the rest is as it was"
+    );
+    running.signal(Signal::SIGHUP);
+    running.wait_for("reloaded: 4 services");
+
+    // A file of somebody else's is not written over.
+    running.listed(&format!("-e -t {echo} -r {rip}:7007 -m -w 6"));
+    fs::write(file, saved.clone() + "# mine\n").unwrap();
+    let (status, said) = running.lvs(&["save"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("is not as the director read it"), "{said}");
+
+    // Given up, what was made at run time goes.
+    let (status, said) = running.lvs(&["apply", "--discard", wanted]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("1 change, applied"), "{said}");
+    assert!(
+        running
+            .listed("-S -n")
+            .contains(&format!("{rip}:7007 -m -w 0"))
+    );
+    let _ = fs::remove_file(wanted);
+    for connections in held {
+        connections.round(SOON * 10).unwrap();
+        for end in connections.stop() {
+            assert!(end.error.is_none(), "{end:?}");
+        }
+    }
 }
 
 const SOON: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! Every method and path, and what is done there; one file for what belongs
 //! together.
 
+mod config;
 mod operations;
 mod real_servers;
 mod services;
@@ -27,6 +28,7 @@ struct Call<'a> {
     site: &'a mut dyn Site,
     /// The parts of the path that vary, in order.
     parts: Vec<String>,
+    query: &'a str,
     body: &'a [u8],
 }
 
@@ -36,6 +38,7 @@ fn routes() -> Vec<Route> {
         .into_iter()
         .chain(real_servers::routes())
         .chain(operations::routes())
+        .chain(config::routes())
         .collect()
 }
 
@@ -44,6 +47,7 @@ pub(super) fn answer(
     site: &mut dyn Site,
     method: &Method,
     path: &str,
+    query: &str,
     body: &[u8],
 ) -> Response<Full<Bytes>> {
     let all = routes();
@@ -55,7 +59,12 @@ pub(super) fn answer(
         return no_route(method, path, &fitting);
     };
     let (route, parts) = fitting.swap_remove(place);
-    let mut call = Call { site, parts, body };
+    let mut call = Call {
+        site,
+        parts,
+        query,
+        body,
+    };
     match (route.act)(&mut call) {
         Ok(answer) => answer.response(),
         Err(refused) => refused.response(),
@@ -114,6 +123,22 @@ impl Call<'_> {
             let help = "see its type in lvs::api::shape";
             Refused::bad(error.to_string(), place, help)
         })
+    }
+
+    /// What the query says of a name.
+    fn asked(&self, name: &str) -> Option<String> {
+        let mut pairs = self
+            .query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, value) = pairs.find(|(of, _)| *of == name)?;
+        Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
+    }
+
+    /// Whether the query asks for something: `name`, `name=1` or `name=true`.
+    fn is_asked(&self, name: &str) -> bool {
+        let asked = self.asked(name);
+        asked.is_some_and(|value| ["", "1", "true"].contains(&value.as_str()))
     }
 
     /// One of the varying parts of the path.
