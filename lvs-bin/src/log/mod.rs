@@ -5,9 +5,9 @@
 //! which it is known (`link_down`), and what it is about (`nic`, `real_server`,
 //! `service`, `reason`, ...). Text is the messages alone; JSON has both.
 //!
-//! What repeats is told [so often](limit::BURST) at once, and then once a
-//! second; how many were left out is told after every ten seconds in which some
-//! were. Workers say nothing, ever.
+//! What repeats is told fifty times at once, and then once a second; how many
+//! were left out is told after every ten seconds in which some were. Workers say
+//! nothing, ever.
 
 mod limit;
 
