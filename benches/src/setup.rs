@@ -97,6 +97,7 @@ impl Setup {
         let routes = [
             out(Ipv4Addr::UNSPECIFIED, 0, 0, Some(router)),
             out(Ipv4Addr::new(10, 1, 0, 0), 16, 1, None),
+            Route::local(Self::class().vip()),
         ];
         let neighbour = |address, port, mac| Neighbour {
             address,
@@ -129,3 +130,22 @@ const fn rip(index: u16) -> IpAddr {
 
 /// Connections that begin before all are ended and begin anew.
 pub const SETUP_FLOWS: u32 = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::director::Lvs;
+    use crate::run::Run;
+    use lvs_core::{Line, Shard};
+
+    #[test]
+    fn every_packet_of_every_setup_is_sent_on() {
+        let mut memory: Vec<Line> = vec![[0; 8]; Shard::memory_for(SETUP_FLOWS as usize)];
+        for setup in Setup::all() {
+            let lvs = Lvs::with_plan(setup.plan(), &mut memory);
+            // All there are, and some of the next round.
+            let packets = u64::from(SETUP_FLOWS) * 9 / 8;
+            Run::beginning(Setup::class(), SETUP_FLOWS, lvs).time(packets);
+        }
+    }
+}
