@@ -333,7 +333,6 @@ fn help_for(error: &ConfigError, family: Family) -> String {
         Family::V6 => ("IPv6", "IPv4"),
     };
     match error {
-        ConfigError::VipNotUnicast(_) => "write the address that clients connect to".to_owned(),
         ConfigError::PortZero(_) => {
             "write the port that clients connect to, or add persistent = 360".to_owned()
         }

@@ -248,12 +248,14 @@ impl Control {
     /// in full.
     fn warn_of_unserved(&self) {
         for service in self.snapshot.unreached() {
-            tracing::warn!(
-                event = "service_unreached",
-                %service,
-                "service {service}: the address is not this machine's: packets to it are routed \
-                 as any others until it is; type: ip address add, on lo for example"
-            );
+            let why = if service.is_nobodys() {
+                "no machine can have the address, so that no packet asks it; give it the one that \
+                 clients connect to"
+            } else {
+                "the address is not this machine's: packets to it are routed as any others until \
+                 it is; type: ip address add, on lo for example"
+            };
+            tracing::warn!(event = "service_unreached", %service, "service {service}: {why}");
         }
         if self.steering.is_some() {
             for service in unsteered(&self.config) {

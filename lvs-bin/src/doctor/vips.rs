@@ -5,11 +5,15 @@ use std::net::IpAddr;
 use lvs_io::netlink::Prefix;
 
 use super::case::{Case, vips};
-use super::report::Check;
+use super::report::{Check, Severity};
 
 pub(super) fn check(case: &Case<'_>) -> Check {
     let mut check = Check::new("vips");
     for vip in vips(&case.settings.config) {
+        if vip.is_unspecified() || vip.is_multicast() {
+            nobodys(vip, &mut check);
+            continue;
+        }
         let links: Vec<_> = case.host.links_with(vip).map(|(link, _)| link).collect();
         let is_arm = |index| case.arms.iter().any(|arm| arm.nic.index == index);
         if links.iter().any(|link| is_arm(link.index)) {
@@ -21,6 +25,16 @@ pub(super) fn check(case: &Case<'_>) -> Check {
         }
     }
     check
+}
+
+/// The VIP can be on no link.
+fn nobodys(vip: IpAddr, check: &mut Check) {
+    let what = format!(
+        "No machine can have {vip}, the VIP of a service, as its own, so that no packet asks it. \
+         Clients connect to another."
+    );
+    let configure = "address = \"VIP:PORT\"".to_owned();
+    check.reconfigure(Severity::Fault, what, configure);
 }
 
 /// The VIP is on no link.
@@ -69,4 +83,21 @@ fn elsewhere(case: &Case<'_>, vip: IpAddr, link: &str, check: &mut Check) {
         on.unwrap_or(arm.name())
     );
     check.warn(what, [mend]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::whole;
+    use super::*;
+    use crate::config::Settings;
+
+    #[test]
+    fn an_address_that_nobody_can_have_is_told() {
+        let text = "[director]\ninterfaces = [\"eth0\"]\n\
+                    [[service]]\naddress = \"0.0.0.0:80\"\nprotocol = \"tcp\"\n";
+        let settings = Settings::parse("example", text).unwrap();
+        let checked = super::check(&whole(&settings));
+        assert_eq!(checked.severity(), Severity::Fault);
+        assert!(checked.findings[0].what.contains("0.0.0.0"));
+    }
 }

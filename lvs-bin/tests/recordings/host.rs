@@ -61,7 +61,7 @@ impl Host {
             let has = network.resolve(answer.source) == Resolution::Local;
             return has.then_some(Leaving::Own(answer));
         }
-        if !self.forwards {
+        if !self.forwards || is_this_network(packet.destination) {
             return None;
         }
         match route(network, packet.clone()) {
@@ -72,6 +72,11 @@ impl Host {
             }
         }
     }
+}
+
+/// Whether an address is in 0.0.0.0/8, to which nothing goes (RFC 1122 3.2.1.3).
+fn is_this_network(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.octets()[0] == 0)
 }
 
 /// The frame a host sees when it has taken a packet out of an IPv4 tunnel that

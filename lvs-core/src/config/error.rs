@@ -18,8 +18,6 @@ pub enum ConfigError {
         /// The address given twice.
         real_server: SocketAddr,
     },
-    /// The VIP is multicast or unspecified.
-    VipNotUnicast(ServiceKey),
     /// A service on every port that is not persistent.
     PortZero(ServiceKey),
     /// The real server's address is multicast, broadcast or unspecified.
@@ -75,12 +73,6 @@ impl fmt::Display for ConfigError {
                 write!(
                     f,
                     "service {service}: real server {real_server} is given twice: remove one"
-                )
-            }
-            Self::VipNotUnicast(service) => {
-                write!(
-                    f,
-                    "service {service}: the virtual address must be a unicast address"
                 )
             }
             Self::PortZero(service) => {

@@ -104,6 +104,21 @@ impl ServiceKey {
         }
     }
 
+    /// Whether it is on an address that no machine has as its own (unspecified,
+    /// multicast): no packet asks it.
+    ///
+    /// *Source:* the kernel takes such services and serves nobody by them.
+    #[must_use]
+    pub const fn is_nobodys(&self) -> bool {
+        match self {
+            Self::Address { address, .. } => {
+                let vip = address.ip();
+                vip.is_unspecified() || vip.is_multicast()
+            }
+            Self::Mark { .. } => false,
+        }
+    }
+
     /// Its port; 0 for every port.
     #[must_use]
     pub const fn port(&self) -> u16 {
@@ -249,14 +264,9 @@ impl Service {
     /// Checks the service and its real servers.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let key = self.key();
-        if let Some(address) = key.address() {
-            let vip = address.ip();
-            if vip.is_unspecified() || vip.is_multicast() {
-                return Err(ConfigError::VipNotUnicast(key));
-            }
-            if address.port() == 0 && self.persistence.is_none() {
-                return Err(ConfigError::PortZero(key));
-            }
+        let port = key.address().map(|vip| vip.port());
+        if port == Some(0) && self.persistence.is_none() {
+            return Err(ConfigError::PortZero(key));
         }
         if self.one_packet && !matches!(key.protocol(), None | Some(Protocol::Udp)) {
             return Err(ConfigError::OnePacketNotUdp(key));
@@ -315,8 +325,11 @@ mod tests {
         let key = web().key();
         let zero = Service::tcp("192.0.2.10:0".parse().unwrap(), Scheduler::RoundRobin);
         assert_eq!(zero.check(), Err(ConfigError::PortZero(zero.key())));
-        let many = Service::udp("224.0.0.1:53".parse().unwrap(), Scheduler::RoundRobin);
-        assert_eq!(many.check(), Err(ConfigError::VipNotUnicast(many.key())));
+        for unreached in ["0.0.0.0:80", "224.0.0.1:80", "[::]:80"] {
+            let any = Service::tcp(unreached.parse().unwrap(), Scheduler::RoundRobin);
+            assert_eq!(any.check(), Ok(()), "as the kernel has it");
+            assert!(any.key().is_nobodys());
+        }
         let other = RealServer::direct_route(ip("2001:db8::1"));
         assert_eq!(
             web().real_server(other).check(),

@@ -257,9 +257,6 @@ real_server = [
   { address = "224.0.0.1", forwarding = "g" },
 ]
 [[service]]
-address = "[ff02::1]:80"
-protocol = "tcp"
-[[service]]
 address = "192.0.2.10:0"
 protocol = "tcp"
 "#;
@@ -285,11 +282,6 @@ protocol = "tcp"
             ),
             (
                 10,
-                11,
-                "service TCP [ff02::1]:80: the virtual address must be a unicast address"
-            ),
-            (
-                13,
                 11,
                 "service TCP 192.0.2.10:0: the port must be 1 to 65535: only a persistent service may have port 0, which is every port"
             ),
