@@ -124,8 +124,9 @@ impl FlowKey {
 
     /// A hash of the flow under `seed`.
     ///
-    /// Multiply and fold: two 64-bit multiplications for IPv4, three for IPv6,
-    /// so that an attacker who does not know the seed cannot aim at a bucket.
+    /// Two 64-bit multiplications for IPv4, four for IPv6. An attacker who does
+    /// not know the seed cannot aim at a bucket, and flows that are alike but for
+    /// a few bits spread over buckets and shards whatever the seed.
     pub(crate) fn hash(&self, seed: Seed) -> u64 {
         let words = match self.addresses {
             Addresses::V4 {
@@ -136,15 +137,12 @@ impl FlowKey {
                 source,
                 destination,
             } => {
-                let (s, d) = (source.to_bits(), destination.to_bits());
-                let first = fold(s as u64 ^ seed.0[2], (s >> 64) as u64 ^ seed.0[3]);
-                fold(first ^ d as u64, (d >> 64) as u64 ^ seed.0[1])
+                let destination = destination.to_bits();
+                let first = seed.fold(source.to_bits()) ^ destination as u64;
+                fold(first, (destination >> 64) as u64 ^ seed.0[1])
             }
         };
-        fold(
-            fold(words ^ seed.0[0], seed.0[1]) ^ self.ports(),
-            seed.0[2] | 1,
-        )
+        seed.mix(words, self.ports())
     }
 }
 
@@ -170,6 +168,25 @@ impl Seed {
         }
         Self(words)
     }
+
+    /// An IPv6 address as one word.
+    const fn fold(self, address: u128) -> u64 {
+        fold(
+            address as u64 ^ self.0[2],
+            (address >> 64) as u64 ^ self.0[3],
+        )
+    }
+
+    /// A hash of two words. Both are factors of a first product, and both halves of
+    /// that of a second: were a factor a word of the seed alone, some seeds would
+    /// leave the high bits of consecutive words alike.
+    const fn mix(self, a: u64, b: u64) -> u64 {
+        let product = (a ^ self.0[0]) as u128 * (b ^ self.0[1]) as u128;
+        fold(
+            product as u64 ^ self.0[2],
+            (product >> 64) as u64 ^ self.0[3],
+        )
+    }
 }
 
 /// Both halves of the 128-bit product, mixed.
@@ -180,12 +197,11 @@ const fn fold(a: u64, b: u64) -> u64 {
 
 /// A hash of one end of a flow, the same in every shard.
 pub(crate) fn hash_end(address: IpAddr, port: u16, seed: Seed) -> u64 {
-    let bits = match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
+    let word = match address {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => seed.fold(v6.to_bits()),
     };
-    let first = fold(bits as u64 ^ seed.0[0], (bits >> 64) as u64 ^ seed.0[1]);
-    fold(first ^ u64::from(port) ^ seed.0[3], seed.0[2] | 1)
+    seed.mix(word, port.into())
 }
 
 #[cfg(test)]
@@ -208,6 +224,33 @@ mod tests {
     fn reversing_twice_is_nothing() {
         assert_eq!(key(1, 2).reversed().reversed(), key(1, 2));
         assert_eq!(key(1, 2).reversed().destination(), key(1, 2).source());
+    }
+
+    /// How many of 128 consecutive words have this bit set in their hash.
+    fn ones(hashes: impl Iterator<Item = u64>, bit: u32) -> u32 {
+        hashes.map(|hash| (hash >> bit & 1) as u32).sum()
+    }
+
+    #[test]
+    fn whatever_the_seed_consecutive_flows_part() {
+        let (v4, v6) = (key(1, 0), Ipv6Addr::from_bits(0x2001_0db8_u128 << 96 | 7));
+        for seed in (0..2000).map(Seed::new) {
+            for bit in [0, 1, 7, 12, 31, 32, 47, 62, 63] {
+                let clients = ones((0..128).map(|last| key(last, 1024).hash(seed)), bit);
+                let from = |source_port| FlowKey { source_port, ..v4 };
+                let ports = ones((0..128).map(|port| from(port).hash(seed)), bit);
+                let to = |destination_port| FlowKey {
+                    destination_port,
+                    ..v4
+                };
+                let services = ones((0..128).map(|port| to(port).hash(seed)), bit);
+                let ends = ones((0..128).map(|port| hash_end(v6.into(), port, seed)), bit);
+                // Half of them, within seven deviations.
+                for ones in [clients, ports, services, ends] {
+                    assert!((24..=104).contains(&ones), "{seed:?} {bit} {ones}");
+                }
+            }
+        }
     }
 
     #[test]

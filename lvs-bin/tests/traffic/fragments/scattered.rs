@@ -40,10 +40,11 @@ fn scatter(mode: WantedMode, method: Method) {
     let workers = &stats.per_worker;
     assert_eq!(stats.workers.handed_off, stats.workers.taken_over);
     assert_eq!(stats.shards.held, stats.shards.joined, "{stats}");
-    assert!(
-        workers.iter().all(|worker| worker.handed_off > 0),
-        "{workers:?}"
-    );
+    // Where packet sockets take packets, the kernel shares fragments out by their
+    // addresses alone: all of a family come to one worker.
+    let at_least = if mode == WantedMode::Packet { 1 } else { 2 };
+    let handing_off = workers.iter().filter(|worker| worker.handed_off > 0);
+    assert!(handing_off.count() >= at_least, "{workers:?}");
 }
 
 /// Sends a datagram in pieces, each by the next way, and awaits its echo.
