@@ -26,7 +26,7 @@ classes() {
     echo "new direct_route tcp 4 65536"
     echo "new masquerade_request tcp 4 65536"
     local scheduler
-    for scheduler in rr wrr lc wlc lblc sh mh sed nq fo ovf twos; do
+    for scheduler in rr wrr lc wlc lblc lblcr sh mh sed nq fo ovf twos; do
         echo "setup $scheduler 1000 1"
     done
 }

@@ -1,13 +1,12 @@
 //! What `lblc` and `lblcr` remember of each destination address.
 //!
 //! A row of memory holds buckets, chains of entries that hang on them, and for
-//! `lblcr` the nodes its sets are made of:
+//! `lblcr` the [blocks](super::sets) its sets are made of:
 //!
 //! ```text
 //!  bucket  0 .. 1023    first entry
 //!  entry   0  address, upper half        2  last used 32 | changed 32
 //!          1  address, lower half        3  value 32     | next entry 32
-//!  node                                  0  value 32     | next node 32
 //! ```
 //!
 //! Entries and nodes are numbered from one, so that zeroed memory is empty.
@@ -23,6 +22,8 @@ use crate::packet::{Seed, flow::hash_end};
 use crate::time::{Instant, Tick};
 
 use super::memory::Row;
+use super::numbers::Numbers;
+use super::sets::{Set, Sets};
 use super::upkeep::{BUCKETS, LIMIT, Upkeep};
 
 /// One shard's bookkeeping of one service's cache; the entries are in its row.
@@ -30,7 +31,7 @@ use super::upkeep::{BUCKETS, LIMIT, Upkeep};
 pub(super) struct Cache {
     seed: Seed,
     entries: Numbers,
-    nodes: Numbers,
+    sets: Sets,
     upkeep: Upkeep,
 }
 
@@ -44,7 +45,7 @@ impl Cache {
         Self {
             seed: Seed::new(seed),
             entries: Numbers::up_to(ENTRIES as u32),
-            nodes: Numbers::up_to(NODES as u32),
+            sets: Sets::new(),
             upkeep: Upkeep::default(),
         }
     }
@@ -55,7 +56,7 @@ impl Cache {
             row.set(bucket, 0);
         }
         self.entries = Numbers::up_to(ENTRIES as u32);
-        self.nodes = Numbers::up_to(NODES as u32);
+        self.sets = Sets::new();
         self.upkeep = Upkeep::default();
     }
 
@@ -111,32 +112,20 @@ impl Cache {
         Some(entry)
     }
 
-    /// Puts a node before the first of a set, which the entry's value names.
-    /// Without room, the set stays as it is.
-    pub(super) fn push(&mut self, row: Row<'_>, entry: Entry, value: u32, now: Tick) {
-        let next = |number| row.halves(node_place(number)).1;
-        if let Some(node) = self.nodes.take(next) {
-            row.set_halves(node_place(node), value, entry.value(row));
-            entry.set_value(row, node);
+    /// Puts a real server's number before all others of a set. Without room, the
+    /// set stays as it is.
+    pub(super) fn push(&mut self, row: Row<'_>, entry: Entry, number: u32, now: Tick) {
+        if let Some(set) = self.sets.push(row, entry.set(row), number) {
+            entry.set_value(row, set.0);
             entry.set_changed(row, now);
         }
     }
 
-    /// Takes the first node of this value out of an entry's set.
-    pub(super) fn take_out(&mut self, row: Row<'_>, entry: Entry, value: u32, now: Tick) {
-        let mut before = None;
-        for (node, of) in nodes(row, entry) {
-            let next = row.halves(node_place(node)).1;
-            if of == value {
-                match before {
-                    None => entry.set_value(row, next),
-                    Some(before) => link_to(row, node_place(before), next),
-                }
-                self.free_node(row, node);
-                entry.set_changed(row, now);
-                return;
-            }
-            before = Some(node);
+    /// Takes a real server's number out of an entry's set.
+    pub(super) fn take_out(&mut self, row: Row<'_>, entry: Entry, number: u32, now: Tick) {
+        if let Some(set) = self.sets.take_out(row, entry.set(row), number) {
+            entry.set_value(row, set.0);
+            entry.set_changed(row, now);
         }
     }
 
@@ -160,21 +149,14 @@ impl Cache {
 
     /// Removes an entry, to which `link` leads, and its set.
     fn remove(&mut self, row: Row<'_>, link: usize, entry: Entry) {
-        // Entries whose value is no set have had no nodes to give back.
-        if self.nodes.taken > 0 {
-            for (node, _) in nodes(row, entry) {
-                self.free_node(row, node);
-            }
+        // Values that are no sets come where there is no set at all.
+        if !self.sets.is_empty() {
+            self.sets.clear(row, entry.set(row));
         }
         let (_, next) = row.halves(entry.place() + LINK);
         link_to(row, link, next);
         link_to(row, entry.place() + LINK, self.entries.free);
         self.entries.give_back(entry.0);
-    }
-
-    fn free_node(&mut self, row: Row<'_>, node: u32) {
-        link_to(row, node_place(node), self.nodes.free);
-        self.nodes.give_back(node);
     }
 
     fn bucket(&self, address: IpAddr) -> usize {
@@ -197,7 +179,7 @@ impl Entry {
         (row.get(self.place()), row.get(self.place() + 1))
     }
 
-    /// What is remembered: a real server, or the first node of a set of them.
+    /// What is remembered: a real server, or the first block of a set of them.
     pub(super) fn value(self, row: Row<'_>) -> u32 {
         row.halves(self.place() + LINK).0
     }
@@ -217,33 +199,16 @@ impl Entry {
         row.set_halves(self.place() + STAMPS, used, now.0);
     }
 
-    /// The values of its set, the newest first.
-    pub(super) fn set(self, row: Row<'_>) -> impl Iterator<Item = u32> {
-        nodes(row, self).map(|(_, value)| value)
+    /// Its set, where its value is one.
+    pub(super) fn set(self, row: Row<'_>) -> Set {
+        Set(self.value(row))
     }
 }
 
-/// The nodes of an entry's set with their values. Each is left before it is
-/// handed out, so it may be freed meanwhile.
-fn nodes(row: Row<'_>, entry: Entry) -> impl Iterator<Item = (u32, u32)> {
-    let mut node = entry.value(row);
-    core::iter::from_fn(move || {
-        let this = node;
-        let (value, next) = row.halves(node_place(this));
-        node = next;
-        (this != 0).then_some((this, value))
-    })
-    .take(NODES)
-}
-
-/// Makes a bucket, an entry or a node lead to another.
+/// Makes a bucket or an entry lead to another.
 fn link_to(row: Row<'_>, link: usize, number: u32) {
     let (value, _) = row.halves(link);
     row.set_halves(link, value, number);
-}
-
-const fn node_place(node: u32) -> usize {
-    BUCKETS + ENTRY_WORDS * ENTRIES + (node as usize).saturating_sub(1)
 }
 
 fn words_of(address: IpAddr) -> (u64, u64) {
@@ -254,55 +219,8 @@ fn words_of(address: IpAddr) -> (u64, u64) {
     ((bits >> 64) as u64, bits as u64)
 }
 
-/// Which of the numbers from one on are taken. Those given back are a chain,
-/// from `free` on, whose links are in the row.
-#[derive(Clone, Debug)]
-struct Numbers {
-    taken: u32,
-    /// The first of those given back; zero when none was.
-    free: u32,
-    /// The highest number ever taken.
-    highest: u32,
-    limit: u32,
-}
-
-impl Numbers {
-    fn up_to(limit: u32) -> Self {
-        Self {
-            taken: 0,
-            free: 0,
-            highest: 0,
-            limit,
-        }
-    }
-
-    /// A number; `next` says which was given back before one.
-    fn take(&mut self, next: impl Fn(u32) -> u32) -> Option<u32> {
-        let number = if self.free != 0 {
-            let number = self.free;
-            self.free = next(number);
-            number
-        } else if self.highest < self.limit {
-            self.highest += 1;
-            self.highest
-        } else {
-            return None;
-        };
-        self.taken += 1;
-        Some(number)
-    }
-
-    /// Gives a number back, which must lead to the one given back before.
-    fn give_back(&mut self, number: u32) {
-        self.free = number;
-        self.taken = self.taken.saturating_sub(1);
-    }
-}
-
 /// No more than half again as many as the limit are remembered.
-const ENTRIES: usize = LIMIT + LIMIT / 2;
-/// Two real servers for each address, on average.
-const NODES: usize = 2 * ENTRIES;
+pub(super) const ENTRIES: usize = LIMIT + LIMIT / 2;
 const ENTRY_WORDS: usize = 4;
 /// In an entry: when it was last used, and changed.
 const STAMPS: usize = 2;
@@ -310,12 +228,11 @@ const STAMPS: usize = 2;
 const LINK: usize = 3;
 /// Words of a row without sets: 776 KiB.
 pub(super) const WORDS: usize = BUCKETS + ENTRY_WORDS * ENTRIES;
-/// Words of a row with sets: 1160 KiB.
-pub(super) const WORDS_WITH_SETS: usize = WORDS + NODES;
 
 #[cfg(test)]
 mod tests {
     use super::super::memory::Memory;
+    use super::super::sets::WORDS_WITH_SETS;
     use super::*;
     use alloc::vec::Vec;
     use core::net::Ipv4Addr;
@@ -388,33 +305,26 @@ mod tests {
     }
 
     #[test]
-    fn sets_grow_at_the_head_and_give_back_what_they_had() {
+    fn sets_change_and_end_with_their_entries() {
         let memory = Memory::new(1, WORDS_WITH_SETS);
         let (row, now) = (memory.row(0), Tick(5));
         let mut cache = Cache::new(1);
         let entry = cache.insert(row, address(1), 0, now).unwrap();
-        for value in [11, 12, 13] {
-            cache.push(row, entry, value, now);
+        for number in [11, 12, 13] {
+            cache.push(row, entry, number, now);
         }
-        let set = |row| entry.set(row).collect::<Vec<u32>>();
+        let set = |row| entry.set(row).numbers(row).collect::<Vec<u32>>();
         assert_eq!(set(row), [13, 12, 11]);
         cache.take_out(row, entry, 12, Tick(9));
         assert_eq!(
             (set(row), entry.changed(row)),
             (alloc::vec![13, 11], Tick(9))
         );
-        cache.take_out(row, entry, 13, now);
-        cache.take_out(row, entry, 99, now);
-        assert_eq!(set(row), [11]);
-        cache.push(row, entry, 14, now);
-        cache.push(row, entry, 15, now);
-        assert_eq!(
-            (set(row), cache.nodes.highest),
-            (alloc::vec![15, 14, 11], 3)
-        );
+        cache.take_out(row, entry, 99, Tick(10));
+        assert_eq!(entry.changed(row), Tick(9), "it was not in there");
         let bucket = cache.bucket(address(1));
         assert_eq!(cache.sweep(row, bucket, now), 1);
-        assert_eq!((cache.nodes.taken, cache.entries.taken), (0, 0));
+        assert_eq!((cache.sets.is_empty(), cache.entries.taken), (true, 0));
     }
 
     #[test]

@@ -26,7 +26,8 @@ use super::cache::{Cache, Entry};
 use super::locality::{Localities, adopt, is_burdened};
 use super::memory::Row;
 use super::roster::Member;
-use super::share::{Share, least};
+use super::sets::Set;
+use super::share::{Search, Share, least};
 use super::{Arrival, Counts, Roster, Rule};
 
 /// What one shard remembers of where addresses went.
@@ -43,13 +44,13 @@ impl ReplicatedLocality {
     }
 
     /// The most loaded leaves a set of several that has not changed for long.
-    fn shrink<C: Counts>(&mut self, entry: Entry, set: &Set<'_>, counts: &C, now: Tick) {
-        let row = set.row;
+    fn shrink<C: Counts>(&mut self, entry: Entry, known: &Known<'_>, counts: &C, now: Tick) {
+        let row = known.row;
         let age = entry.changed(row).until(now);
-        if age <= ticks(set.localities.expiration) as i32 || entry.set(row).nth(1).is_none() {
+        if age <= ticks(known.localities.expiration) as i32 || known.numbers().nth(1).is_none() {
             return;
         }
-        if let Some(most) = set.most_loaded(entry, counts) {
+        if let Some(most) = known.most_loaded(counts) {
             self.cache.take_out(row, entry, most, now);
         }
     }
@@ -69,15 +70,16 @@ impl Rule for ReplicatedLocality {
         let localities = roster.localities()?;
         let (row, now) = (localities.row(self.shard), arrival.now.tick());
         self.cache.pass(row, arrival.now, localities.expiration);
-        let known = self.cache.find(row, arrival.vip, now);
-        if let Some(entry) = known {
-            let set = Set {
+        let found = self.cache.find(row, arrival.vip, now);
+        if let Some(entry) = found {
+            let known = Known {
+                set: entry.set(row),
                 row,
                 localities,
                 members: roster.members(),
             };
-            let chosen = set.least_loaded(entry, counts);
-            self.shrink(entry, &set, counts, now);
+            let chosen = known.least_loaded(counts);
+            self.shrink(entry, &known, counts, now);
             if let Some(member) = chosen
                 && !is_burdened(roster, member, counts)
             {
@@ -88,9 +90,9 @@ impl Rule for ReplicatedLocality {
             Share::of(member, counts.load(member.id).overhead())
         })?;
         // Without room it is served all the same, and not remembered.
-        let entry = known.or_else(|| self.cache.insert(row, arrival.vip, NO_NODE, now));
+        let entry = found.or_else(|| self.cache.insert(row, arrival.vip, Set::EMPTY.0, now));
         if let Some(entry) = entry
-            && entry.set(row).all(|number| number != least.id.0)
+            && !entry.set(row).contains(row, least.id.0)
         {
             self.cache.push(row, entry, least.id.0, now);
         }
@@ -98,35 +100,50 @@ impl Rule for ReplicatedLocality {
     }
 }
 
-/// Where the real servers of a set are looked up.
-struct Set<'r> {
+/// The set of an address that is known, and where its real servers are looked up.
+struct Known<'r> {
+    set: Set,
     row: Row<'r>,
     localities: &'r Localities,
     members: &'r [Member],
 }
 
-impl<'r> Set<'r> {
+impl<'r> Known<'r> {
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.set.numbers(self.row)
+    }
+
+    fn member(&self, number: u32) -> Option<&'r Member> {
+        self.localities.member(self.members, number)
+    }
+
     /// Of the set's real servers that take connections the least loaded.
-    fn least_loaded<C: Counts>(&self, entry: Entry, counts: &C) -> Option<&'r Member> {
-        let mut least = Share::INFINITE;
-        for number in entry.set(self.row) {
-            if let Some(member) = self.localities.member(self.members, number)
-                && let share = Share::of(member, counts.load(member.id).overhead())
-                && share.is_less(&least)
-                && member.is_available(counts)
-            {
-                least = share;
-            }
+    ///
+    /// *Cost:* as that of [`least`] for so many.
+    fn least_loaded<C: Counts>(&self, counts: &C) -> Option<&'r Member> {
+        let share = |number: &u32| self.localities.share(*number, counts);
+        let is_available = |number: &u32| {
+            let member = self.member(*number);
+            member.is_some_and(|member| member.is_available(counts))
+        };
+        let mut search = Search::default();
+        for numbers in self.set.several(self.row) {
+            search.pass(&numbers, share, is_available);
         }
-        self.localities.member(self.members, least.id.0)
+        let least = search.least().unwrap_or_else(|| {
+            let available = self.numbers().filter(is_available);
+            let shares = available.map(|number| share(&number));
+            shares.min_by(Share::compare)
+        });
+        self.member(least?.id.0)
     }
 
     /// The first of the set that was removed from the service, or else the
     /// most loaded for its weight, the first of several equals.
-    fn most_loaded<C: Counts>(&self, entry: Entry, counts: &C) -> Option<u32> {
+    fn most_loaded<C: Counts>(&self, counts: &C) -> Option<u32> {
         let mut most: Option<Share> = None;
-        for number in entry.set(self.row) {
-            let Some(member) = self.localities.member(self.members, number) else {
+        for number in self.numbers() {
+            let Some(member) = self.member(number) else {
                 return Some(number);
             };
             let share = Share::of(member, counts.load(member.id).overhead());
@@ -137,9 +154,6 @@ impl<'r> Set<'r> {
         most.map(|most| most.id.0)
     }
 }
-
-/// The first node of a set without any.
-const NO_NODE: u32 = 0;
 
 #[cfg(test)]
 mod tests {

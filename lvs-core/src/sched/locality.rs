@@ -5,9 +5,13 @@ use alloc::sync::Arc;
 use alloc::vec;
 use core::time::Duration;
 
-use super::cache::{Cache, WORDS, WORDS_WITH_SETS};
+use crate::config::RealServerId;
+
+use super::cache::{Cache, WORDS};
 use super::memory::{Memory, Row};
 use super::roster::Member;
+use super::sets::WORDS_WITH_SETS;
+use super::share::Share;
 use super::{Counts, Roster};
 
 /// What a roster holds for a scheduler that remembers destinations.
@@ -17,6 +21,8 @@ pub(super) struct Localities {
     /// Places on the roster by the real servers' numbers; [`NO_PLACE`] for those
     /// of no member.
     places: Box<[u32]>,
+    /// Weights by the real servers' numbers; zero for those of no member.
+    weights: Box<[u32]>,
     /// How long an unused destination is remembered.
     pub(super) expiration: Duration,
 }
@@ -25,8 +31,8 @@ impl Localities {
     /// With the memory of `previous`, or else new memory, which has room for
     /// sets of real servers if asked for.
     ///
-    /// *Cost:* for the control side; four bytes for each number up to the
-    /// largest, and a megabyte of memory a shard the first time.
+    /// *Cost:* for the control side; eight bytes for each number up to the
+    /// largest, and a megabyte or two of memory a shard the first time.
     pub(super) fn of(
         previous: Option<&Self>,
         members: &[Member],
@@ -40,15 +46,19 @@ impl Localities {
             |previous| previous.memory.clone(),
         );
         let numbers = members.iter().map(|member| member.id.index() + 1);
-        let mut places = vec![NO_PLACE; numbers.max().unwrap_or(0)].into_boxed_slice();
+        let numbers = numbers.max().unwrap_or(0);
+        let mut places = vec![NO_PLACE; numbers].into_boxed_slice();
+        let mut weights = vec![0; numbers].into_boxed_slice();
         for (place, member) in (0..).zip(members) {
-            if let Some(known) = places.get_mut(member.id.index()) {
-                *known = place;
+            let index = member.id.index();
+            if let (Some(known), Some(weight)) = (places.get_mut(index), weights.get_mut(index)) {
+                (*known, *weight) = (place, member.weight);
             }
         }
         Self {
             memory,
             places,
+            weights,
             expiration,
         }
     }
@@ -66,6 +76,20 @@ impl Localities {
     /// The real server of this number, if it is on the list these were made of.
     pub(super) fn member<'r>(&self, members: &'r [Member], number: u32) -> Option<&'r Member> {
         members.get(*self.places.get(number as usize)? as usize)
+    }
+
+    /// The share of the real server of this number; without weight if it is not on
+    /// the list.
+    ///
+    /// *Cost:* two loads; [`member`](Self::member) takes more.
+    #[inline]
+    pub(super) fn share<C: Counts>(&self, number: u32, counts: &C) -> Share {
+        let id = RealServerId(number);
+        Share {
+            overhead: counts.load(id).overhead(),
+            weight: self.weights.get(number as usize).copied().unwrap_or(0),
+            id,
+        }
     }
 }
 
@@ -88,11 +112,14 @@ pub(super) fn adopt(cache: &mut Cache, shard: usize, old: Option<&Roster>, new: 
 /// *Cost:* one load, and only past the weight those of all.
 pub(super) fn is_burdened<C: Counts>(roster: &Roster, member: &Member, counts: &C) -> bool {
     let active = |member: &Member| u64::from(counts.load(member.id).active);
+    let idle = |any, member: &Member| any | (active(member) * 2 < u64::from(member.weight));
+    // Several at a time, as seldom any is.
+    let (several, rest) = roster.members().as_chunks::<8>();
     active(member) > u64::from(member.weight)
-        && roster
-            .members()
-            .iter()
-            .any(|other| active(other) * 2 < u64::from(other.weight))
+        && (rest.iter().fold(false, idle)
+            || several
+                .iter()
+                .any(|members| members.iter().fold(false, idle)))
 }
 
 #[cfg(test)]

@@ -52,6 +52,17 @@ impl Row<'_> {
             .map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
+    /// Words that lie side by side; zeroes if not all of them are inside.
+    ///
+    /// *Cost:* a plain load each.
+    #[inline]
+    pub(super) fn several<const N: usize>(self, place: usize) -> [u64; N] {
+        let words = self.0.get(place..).and_then(|words| words.first_chunk());
+        words.map_or([0; N], |words| {
+            words.each_ref().map(|word| word.load(Ordering::Relaxed))
+        })
+    }
+
     /// *Cost:* a plain store.
     pub(super) fn set(self, place: usize, value: u64) {
         if let Some(word) = self.0.get(place) {
@@ -84,6 +95,8 @@ mod tests {
         memory.row(1).set_halves(9, 1, 2);
         assert_eq!(memory.row(0).get(9), 7);
         assert_eq!(memory.row(1).halves(9), (1, 2));
+        assert_eq!(memory.row(0).several(8), [0, 7]);
+        assert_eq!(memory.row(0).several(10_000), [0, 0]);
         memory.row(2).set(0, 5);
         assert_eq!(memory.row(2).get(0), 0);
         memory.row(1).set(10_000, 5);

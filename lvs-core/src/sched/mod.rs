@@ -26,12 +26,14 @@ mod memory;
 mod mh;
 mod none;
 mod nq;
+mod numbers;
 mod ovf;
 #[cfg(test)]
 mod recorded;
 mod roster;
 mod rr;
 mod sed;
+mod sets;
 mod sh;
 mod share;
 mod siphash;

@@ -49,14 +49,6 @@ impl Share {
         product < other.overhead.wrapping_mul(self.weight as u64)
     }
 
-    /// Whether this is smaller.
-    pub(super) fn is_less(&self, other: &Self) -> bool {
-        match (self.overhead | other.overhead) >> 32 {
-            0 => self.is_narrowly_less(other),
-            _ => self.compare(other).is_lt(),
-        }
-    }
-
     /// Compares overhead per weight. The products need up to 72 bits.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let product = |overhead: u64, weight: u32| u128::from(overhead) * u128::from(weight);
@@ -74,52 +66,66 @@ pub(super) fn least<C: Counts>(
     counts: &C,
     share: impl Fn(&Member) -> Share,
 ) -> Option<Share> {
-    let (mut least, mut bits) = (Share::INFINITE, 0);
+    let mut search = Search::default();
+    let is_available = |member: &Member| member.is_available(counts);
     let (several, rest) = members.as_chunks::<SEVERAL>();
-    // Few are smaller than all before them. So that no comparison waits for the
-    // one before, several are compared together and seldom looked into.
     for members in several {
-        if any_is_less(members, &least, &mut bits, &share) {
-            lessen(&mut least, members, counts, &share);
-        }
+        search.pass(members, &share, is_available);
     }
-    if any_is_less(rest, &least, &mut bits, &share) {
-        lessen(&mut least, rest, counts, &share);
-    }
-    if bits >> 32 != 0 {
-        let available = members.iter().filter(|member| member.is_available(counts));
-        return available.map(share).min_by(Share::compare);
-    }
-    (least.weight > 0).then_some(least)
-}
-
-/// Whether any of `members` has a smaller share, available or not; `bits` learns
-/// those of all overheads.
-#[inline(always)]
-fn any_is_less(
-    members: &[Member],
-    least: &Share,
-    bits: &mut u64,
-    share: impl Fn(&Member) -> Share,
-) -> bool {
-    members.iter().map(share).fold(false, |any, share| {
-        *bits |= share.overhead;
-        any | share.is_narrowly_less(least)
+    search.pass(rest, &share, is_available);
+    search.least().unwrap_or_else(|| {
+        let available = members.iter().filter(|member| is_available(member));
+        available.map(share).min_by(Share::compare)
     })
 }
 
-/// Looks for something smaller than `least` among `members`.
-fn lessen<C: Counts>(
-    least: &mut Share,
-    members: &[Member],
-    counts: &C,
-    share: impl Fn(&Member) -> Share,
-) {
-    for member in members {
-        let share = share(member);
-        if share.is_narrowly_less(least) && member.is_available(counts) {
-            *least = share;
+/// The search for the first of the smallest shares, which come several at a time.
+///
+/// Few are smaller than all before them. So that no comparison waits for the one
+/// before, several are compared together and seldom looked into.
+pub(super) struct Search {
+    least: Share,
+    /// Those of all overheads.
+    bits: u64,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            least: Share::INFINITE,
+            bits: 0,
         }
+    }
+}
+
+impl Search {
+    /// Looks for something smaller among those of `several` that are available.
+    #[inline(always)]
+    pub(super) fn pass<T>(
+        &mut self,
+        several: &[T],
+        share: impl Fn(&T) -> Share,
+        is_available: impl Fn(&T) -> bool,
+    ) {
+        let (least, bits) = (self.least, &mut self.bits);
+        let any_is_less = several.iter().map(&share).fold(false, |any, share| {
+            *bits |= share.overhead;
+            any | share.is_narrowly_less(&least)
+        });
+        if any_is_less {
+            for one in several {
+                let share = share(one);
+                if share.is_narrowly_less(&self.least) && is_available(one) {
+                    self.least = share;
+                }
+            }
+        }
+    }
+
+    /// The smallest, if anything had weight; `None` where overheads took more than
+    /// 32 bits, so that no comparison holds.
+    pub(super) fn least(self) -> Option<Option<Share>> {
+        (self.bits >> 32 == 0).then_some((self.least.weight > 0).then_some(self.least))
     }
 }
 
@@ -148,11 +154,10 @@ mod tests {
         assert_eq!(share(514, 2).compare(&share(257, 1)), Ordering::Equal);
         assert_eq!(share(3, 10).compare(&share(1, 3)), Ordering::Less);
         assert_eq!(share(0, 1).compare(&share(0, 9)), Ordering::Equal);
-        let wide = 1 << 32;
-        assert!(!share(wide, 2).is_less(&share(wide / 2, 1)));
-        assert!(share(wide - 1, 2).is_less(&share(wide / 2, 1)));
+        assert!(share(257, 2).is_narrowly_less(&share(129, 1)));
+        assert!(!share(258, 2).is_narrowly_less(&share(129, 1)));
         assert!(
-            share(wide, 1).is_less(&share(3, 0)),
+            share(257, 1).is_narrowly_less(&share(3, 0)),
             "no weight is no share"
         );
         let most = share(u64::from(u32::MAX) * 258, i32::MAX as u32);
