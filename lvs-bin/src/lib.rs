@@ -24,6 +24,7 @@ pub mod manage;
 pub mod metrics;
 pub mod privileges;
 pub mod run;
+pub mod watch;
 pub mod world;
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ContextKind;
 use clap::{Parser, Subcommand};
@@ -80,6 +82,26 @@ enum Command {
         /// Print JSON for programs.
         #[arg(long)]
         json: bool,
+    },
+    /// Say how the running director is, and what passes.
+    Status {
+        /// Print JSON for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Watch the running director on the terminal.
+    ///
+    /// `?` shows the keys. When the director goes away it waits for the next.
+    Top {
+        /// Seconds from one look to the next.
+        #[arg(long, short = 'd', value_name = "SECONDS", default_value = "1", value_parser = interval)]
+        interval: Duration,
+        /// Print JSON for programs instead, a line a look.
+        #[arg(long)]
+        json: bool,
+        /// End after so many looks.
+        #[arg(long, short = 'n', value_name = "LOOKS", requires = "json")]
+        count: Option<u64>,
     },
     /// Read a configuration file and say what is wrong with it.
     Check {
@@ -175,6 +197,24 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
             print!("{}", lvs::manage::save(&arguments.socket, print, json)?);
             true
         }
+        Command::Status { json } => {
+            print!("{}", lvs::watch::status(&arguments.socket, json)?);
+            true
+        }
+        Command::Top {
+            interval,
+            json,
+            count,
+        } => {
+            match json {
+                true => {
+                    let mut out = io::stdout().lock();
+                    lvs::watch::top_json(&arguments.socket, interval, count, &mut out)?;
+                }
+                false => lvs::watch::top(&arguments.socket, interval)?,
+            }
+            true
+        }
         Command::Check { file, config } => {
             println!("{}", lvs::run::check(file.as_ref().unwrap_or(&config))?);
             true
@@ -233,6 +273,14 @@ const REFUSED: u8 = 2;
 fn real_servers(word: &str) -> Result<u8, String> {
     let count = word.parse().ok().filter(|count| (1..=80).contains(count));
     count.ok_or_else(|| "must be a whole number from 1 to 80".to_owned())
+}
+
+/// Reads a time from a tenth of a second to an hour.
+fn interval(word: &str) -> Result<Duration, String> {
+    let seconds = word.parse().ok();
+    let seconds = seconds.filter(|seconds| (0.1..=3600.0).contains(seconds));
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| "must be a number of seconds from 0.1 to 3600".to_owned())
 }
 
 /// Reads a mode as the configuration file writes it.

@@ -17,6 +17,7 @@ mod operator;
 mod plan;
 mod stretches;
 mod table;
+mod worker_loads;
 
 pub use counters::{Counted, Counts, Estimators, Ledger};
 pub use daemons::Daemons;

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lvs_core::{Config, Draft, RealServer, Service, ServiceKey, Setting, Timeouts};
 use lvs_io::Nic;
 
 use super::accounts::{Accounts, Change, Passed};
 use super::stretches::stretches;
+use super::worker_loads::WorkerLoads;
 use super::{Counted, Estimator, Table};
 use crate::director::{Director, DirectorError, RealServerStats};
 use crate::ipvsadm::{
@@ -26,6 +28,8 @@ pub struct Operator {
     director: Arc<Director>,
     table: Table,
     accounts: Accounts,
+    began: Instant,
+    worker_loads: WorkerLoads,
 }
 
 impl Operator {
@@ -37,6 +41,8 @@ impl Operator {
             director,
             table,
             accounts: Accounts::default(),
+            began: Instant::now(),
+            worker_loads: WorkerLoads::default(),
         }
     }
 
@@ -54,11 +60,27 @@ impl Operator {
 
     /// Looks at the counters; to be called every [`PERIOD`](super::PERIOD).
     pub fn tick(&mut self) {
+        let stats = self.director.stats();
+        let worked = stats.per_worker_latency.iter();
+        let worked = worked.map(|latency| latency.turn.sum());
+        self.worker_loads.look(Instant::now(), worked);
         let settings = &self.table.draft().settings;
         if settings.is_on(Setting::RunEstimation) {
-            let all = self.director.stats().real_servers;
-            self.accounts.tick(passed(all));
+            self.accounts.tick(passed(stats.real_servers));
         }
+    }
+
+    /// How long it has had the director in hand.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The part of its time that each worker had work, from 0 to 1, between the
+    /// last two looks at the counters; none before the second.
+    #[must_use]
+    pub fn worker_loads(&self) -> &[f64] {
+        self.worker_loads.loads()
     }
 
     /// What has passed at all services there are and were, and passes, as of the

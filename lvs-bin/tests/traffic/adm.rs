@@ -36,7 +36,7 @@ impl Running {
     }
 
     /// Runs a command of `lvs` on it; its exit status and all it prints.
-    fn lvs(&self, words: &[&str]) -> (i32, String) {
+    pub(crate) fn lvs(&self, words: &[&str]) -> (i32, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_lvs"))
             .args(words)
             .env("LVS_SOCKET", self.socket())
@@ -56,7 +56,7 @@ impl Running {
     }
 
     /// The name that the web server a client comes to says.
-    fn served(&self) -> Option<String> {
+    pub(crate) fn served(&self) -> Option<String> {
         let client = self.world.client();
         let named = client.run(|| http(Plan::web(Family::V4), Request::Name, SOON));
         named.ok()

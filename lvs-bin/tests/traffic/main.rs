@@ -28,3 +28,4 @@ mod setup;
 #[path = "../../../lvs-io/af-xdp/tests/skip/mod.rs"]
 mod skip;
 mod two_directors;
+mod watch;

@@ -5,6 +5,7 @@ mod config;
 mod operations;
 mod real_servers;
 mod services;
+mod status;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -39,6 +40,7 @@ fn routes() -> Vec<Route> {
         .chain(real_servers::routes())
         .chain(operations::routes())
         .chain(config::routes())
+        .chain(status::routes())
         .collect()
 }
 

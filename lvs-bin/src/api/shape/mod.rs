@@ -11,6 +11,7 @@ mod operation;
 mod plan;
 mod real_server;
 mod service;
+mod status;
 mod table;
 
 pub use daemon::{Daemon, Role};
@@ -23,4 +24,5 @@ pub use plan::{Applied, Change, Field, Kind, Plan, Saved};
 pub use real_server::{Checksum, Forwarding, RealServer, TunnelKind};
 pub(super) use real_server::{end_of, no_end};
 pub use service::{Flag, Mask, Service};
+pub use status::{Headroom, Latency, Status, Verdicts, Worker};
 pub use table::{Connection, Engine, Protocol, Timeouts, Traffic};

@@ -66,6 +66,18 @@ pub enum Forwarding {
     Tunnel,
 }
 
+impl Forwarding {
+    /// As operators call it: `nat`, `dr` or `tun`.
+    #[must_use]
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Masquerade => "nat",
+            Self::DirectRoute => "dr",
+            Self::Tunnel => "tun",
+        }
+    }
+}
+
 /// What a tunnel wraps packets in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

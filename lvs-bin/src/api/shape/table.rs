@@ -23,6 +23,17 @@ pub struct Traffic {
     pub bytes_out: u64,
 }
 
+impl Traffic {
+    /// Adds what passed elsewhere.
+    pub const fn add(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.packets_in += other.packets_in;
+        self.bytes_in += other.bytes_in;
+        self.packets_out += other.packets_out;
+        self.bytes_out += other.bytes_out;
+    }
+}
+
 impl From<lvs_core::Traffic> for Traffic {
     fn from(of: lvs_core::Traffic) -> Self {
         Self {
