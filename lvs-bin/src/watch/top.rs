@@ -10,7 +10,7 @@ use std::{fmt, thread};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::consts::SIGTERM;
 
 use super::history::History;
 use super::screen;
@@ -63,9 +63,8 @@ pub fn top(socket: &Path, interval: Duration) -> Result<(), TopError> {
     // Whoever mistypes the socket is told at once.
     Client::connect(socket).map_err(TopError::Client)?;
     let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, ended.clone())?;
-    }
+    // When the terminal itself goes away, SIGHUP ends the program at once.
+    signal_hook::flag::register(SIGTERM, ended.clone())?;
     let looks = looks(socket.to_owned(), interval);
     let mut terminal = ratatui::try_init()?;
     let shown = show(&mut terminal, &looks, &ended);
