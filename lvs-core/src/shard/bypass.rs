@@ -15,14 +15,16 @@ use crate::verdict::{DropReason, Verdict};
 
 impl Step<'_, '_> {
     /// Whether a packet that finds no real server goes on to where it was sent:
-    /// with `cache_bypass`, on a mark, and to a unicast address that is not the
-    /// host's.
+    /// with `cache_bypass`, on a mark, and to a unicast address. In IPv4 it must
+    /// not be the host's; in IPv6 the kernel does not ask, and such packets end
+    /// with a connection to nowhere.
     pub(super) fn may_bypass(&self, flow: &FlowKey, service: &PlannedService) -> bool {
         let destination = flow.addresses.destination();
         service.settings.is_on(Setting::CacheBypass)
             && service.key.address().is_none()
             && !destination.is_multicast()
-            && self.snapshot.network.resolve(destination) != Resolution::Local
+            && (destination.is_ipv6()
+                || self.snapshot.network.resolve(destination) != Resolution::Local)
     }
 
     /// Sends a packet on to where it was sent.
