@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::decide::Step;
+use crate::config::RealServerId;
 use crate::conn::{Direction, Method};
 use crate::forward::{self, Stopped};
 use crate::network::Resolution;
@@ -55,11 +56,16 @@ impl Step<'_, '_> {
             && let Some(entry) = self.table.entry(at)
             && entry.method() != Method::Masquerade
         {
-            let link = Ethernet::parse(buf.bytes()).map_or(0, |ethernet| ethernet.length);
-            let length = (buf.length() - link) as u32;
-            self.stats
-                .count_packet(entry.real_server(), Direction::Reply, length);
+            let id = entry.real_server();
+            self.count_answer_of(buf, id);
         }
+    }
+
+    /// Counts an answer that lies in `buf` as a packet of a real server to a client.
+    pub(super) fn count_answer_of(&mut self, buf: &PacketBuf<'_>, id: RealServerId) {
+        let link = Ethernet::parse(buf.bytes()).map_or(0, |ethernet| ethernet.length);
+        let length = (buf.length() - link) as u32;
+        self.stats.count_packet(id, Direction::Reply, length);
     }
 
     /// The address an answer comes from: the VIP towards clients, the

@@ -18,22 +18,31 @@ impl Step<'_, '_> {
     /// Puts a new connection in the place of one that makes way for it.
     ///
     /// The old one counts at its real server until the new one has been
-    /// scheduled: the kernel's ends with the next tick of its clock.
+    /// scheduled, and where none is, the answer counts as a packet of the old one:
+    /// the kernel's ends with the next tick of its clock.
     pub(super) fn begin_anew(
         &mut self,
         buf: &mut PacketBuf<'_>,
         packet: &Packet,
         at: u32,
     ) -> Result<Verdict, Stopped> {
-        let counted = |entry: Entry<'_>| (entry.real_server(), entry.has(ACTIVE));
-        let ended = self.table.entry(at).map(counted);
+        let told = |entry: Entry<'_>| (entry.real_server(), entry.method(), entry.has(ACTIVE));
+        let ended = self.table.entry(at).map(told);
         self.table.remove(at);
         self.stats.closed += 1;
         let outcome = self.unknown(buf, packet);
-        if let Some((id, was_active)) = ended {
-            self.snapshot.loads.ended(id, was_active);
+        let Some((id, method, was_active)) = ended else {
+            return outcome;
+        };
+        self.snapshot.loads.ended(id, was_active);
+        let Err(stopped @ Stopped::Answered(..)) = outcome else {
+            return outcome;
+        };
+        let verdict = self.stop(buf, packet, stopped);
+        if !matches!(verdict, Verdict::Drop(_)) && method != Method::Masquerade {
+            self.count_answer_of(buf, id);
         }
-        outcome
+        Ok(verdict)
     }
 
     /// Ends a connection before its time, and its template with it, if nothing
