@@ -8,14 +8,14 @@
 //! | file | what it is |
 //! |---|---|
 //! | `shape/` | the JSON shapes |
-//! | `routes/` | every method and path, and what is done there |
+//! | `routes/` | every method and path, what is done there, and the description of it all |
 //! | `answer.rs` | what requests are answered with |
 //! | `server.rs` | the thread: connections, limits, time |
 //! | `socket.rs` | the Unix socket: made, taken over, taken away |
 //! | `client.rs` | the other end |
 //!
 //! ```sh
-//! curl --unix-socket /run/lvs.sock http://lvs/v1/services
+//! curl --unix-socket /run/lvs.sock http://lvs/v1/openapi.json
 //! ```
 
 mod answer;

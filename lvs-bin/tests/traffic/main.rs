@@ -11,6 +11,7 @@
 //! them. `cargo test -p lvs-bin --test traffic native_tunnel` runs one cell.
 
 mod adm;
+mod api;
 mod changes;
 mod fragments;
 mod hosts;

@@ -8,12 +8,45 @@ use super::{Call, Route};
 use crate::control::{KeepError, Keeper, Terms};
 
 pub(super) fn routes() -> [Route; 4] {
-    let route = |method, path, act| Route { method, path, act };
+    const CONFIG: &str = "/v1/config";
     [
-        route(Method::GET, "/v1/config", get),
-        route(Method::PUT, "/v1/config", put),
-        route(Method::GET, "/v1/config/unsaved", unsaved),
-        route(Method::POST, "/v1/config/save", save),
+        Route::new(
+            Method::GET,
+            CONFIG,
+            "The director's file, with what was changed at run time.",
+            get,
+        )
+        .giving_toml(),
+        Route::new(
+            Method::PUT,
+            CONFIG,
+            "Takes up a file: all of it, or every fault told and nothing changed.",
+            put,
+        )
+        .asking(&[
+            ("dry_run", "Only tell what would change."),
+            (
+                "discard",
+                "Give up what was changed at run time and not saved.",
+            ),
+            ("file", "What to call it in messages."),
+        ])
+        .taking_toml()
+        .giving::<shape::Applied>(),
+        Route::new(
+            Method::GET,
+            "/v1/config/unsaved",
+            "What was changed at run time, and is not in the file.",
+            unsaved,
+        )
+        .giving::<shape::Plan>(),
+        Route::new(
+            Method::POST,
+            "/v1/config/save",
+            "Writes that to the file.",
+            save,
+        )
+        .giving::<shape::Saved>(),
     ]
 }
 

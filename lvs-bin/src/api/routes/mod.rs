@@ -2,6 +2,7 @@
 //! together.
 
 mod config;
+mod openapi;
 mod operations;
 mod real_servers;
 mod services;
@@ -11,6 +12,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, Refused, Site};
@@ -21,7 +23,78 @@ struct Route {
     method: Method,
     /// With the names of its parts that vary: `/v1/services/{service}`.
     path: &'static str,
+    /// What is done there, for people.
+    about: &'static str,
     act: fn(&mut Call<'_>) -> Result<Answer, Refused>,
+    /// What the query may say, each name with what it is for.
+    query: &'static [(&'static str, &'static str)],
+    /// What the body must be.
+    takes: Option<Content>,
+    /// What is answered when all is well; nothing if that is all.
+    gives: Option<(StatusCode, Content)>,
+}
+
+/// What a body is.
+enum Content {
+    /// JSON of a shape.
+    Json(fn(&mut SchemaGenerator) -> Schema),
+    /// A configuration file.
+    Toml,
+}
+
+impl Content {
+    const fn json<T: JsonSchema>() -> Self {
+        Self::Json(SchemaGenerator::subschema_for::<T>)
+    }
+}
+
+impl Route {
+    const fn new(
+        method: Method,
+        path: &'static str,
+        about: &'static str,
+        act: fn(&mut Call<'_>) -> Result<Answer, Refused>,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            about,
+            act,
+            query: &[],
+            takes: None,
+            gives: None,
+        }
+    }
+
+    fn asking(self, query: &'static [(&'static str, &'static str)]) -> Self {
+        Self { query, ..self }
+    }
+
+    fn taking<T: JsonSchema>(self) -> Self {
+        let takes = Some(Content::json::<T>());
+        Self { takes, ..self }
+    }
+
+    fn taking_toml(self) -> Self {
+        let takes = Some(Content::Toml);
+        Self { takes, ..self }
+    }
+
+    fn giving<T: JsonSchema>(self) -> Self {
+        let gives = Some((StatusCode::OK, Content::json::<T>()));
+        Self { gives, ..self }
+    }
+
+    /// The same, which is new.
+    fn creating<T: JsonSchema>(self) -> Self {
+        let gives = Some((StatusCode::CREATED, Content::json::<T>()));
+        Self { gives, ..self }
+    }
+
+    fn giving_toml(self) -> Self {
+        let gives = Some((StatusCode::OK, Content::Toml));
+        Self { gives, ..self }
+    }
 }
 
 /// A request on its way.
@@ -41,6 +114,7 @@ fn routes() -> Vec<Route> {
         .chain(operations::routes())
         .chain(config::routes())
         .chain(status::routes())
+        .chain(openapi::routes())
         .collect()
 }
 
@@ -80,7 +154,7 @@ fn no_route(
 ) -> Response<Full<Bytes>> {
     if fitting.is_empty() {
         let what = format!("there is no {path}");
-        let help = "see GET /v1/services";
+        let help = "GET /v1/openapi.json says what there is";
         return Refused::not_found(what, "the path", help).response();
     }
     let methods: Vec<&str> = fitting
@@ -122,7 +196,7 @@ impl Call<'_> {
     fn shape<T: DeserializeOwned>(&self) -> Result<T, Refused> {
         serde_json::from_slice(self.body).map_err(|error| {
             let place = format!("the body, line {}, column {}", error.line(), error.column());
-            let help = "see its type in lvs::api::shape";
+            let help = "GET /v1/openapi.json says what it must be";
             Refused::bad(error.to_string(), place, help)
         })
     }
@@ -151,6 +225,6 @@ impl Call<'_> {
 
 /// What does not go together in a body.
 fn unfit(what: String) -> Refused {
-    let help = "see its type in lvs::api::shape";
+    let help = "GET /v1/openapi.json says what it must be";
     Refused::bad(what, "the body", help)
 }

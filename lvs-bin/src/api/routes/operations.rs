@@ -10,17 +10,64 @@ use crate::ipvsadm::Operation;
 pub(super) fn routes() -> [Route; 9] {
     const TIMEOUTS: &str = "/v1/timeouts";
     const DAEMONS: &str = "/v1/daemons";
-    let route = |method, path, act| Route { method, path, act };
     [
-        route(Method::GET, "/v1/connections", connections),
-        route(Method::GET, "/v1/table_size", table_size),
-        route(Method::GET, TIMEOUTS, timeouts),
-        route(Method::PATCH, TIMEOUTS, set_timeouts),
-        route(Method::GET, DAEMONS, daemons),
-        route(Method::POST, DAEMONS, start_daemon),
-        route(Method::DELETE, "/v1/daemons/{role}", stop_daemon),
-        route(Method::POST, "/v1/zero", zero),
-        route(Method::POST, "/v1/operations", operate),
+        Route::new(
+            Method::GET,
+            "/v1/connections",
+            "Every connection, and every client remembered.",
+            connections,
+        )
+        .giving::<Vec<shape::Connection>>(),
+        Route::new(
+            Method::GET,
+            "/v1/table_size",
+            "How many connections there is room for.",
+            table_size,
+        )
+        .giving::<u32>(),
+        Route::new(
+            Method::GET,
+            TIMEOUTS,
+            "The timeouts of idle connections.",
+            timeouts,
+        )
+        .giving::<shape::Timeouts>(),
+        Route::new(
+            Method::PATCH,
+            TIMEOUTS,
+            "Sets those that are given.",
+            set_timeouts,
+        )
+        .taking::<shape::Timeouts>(),
+        Route::new(
+            Method::GET,
+            DAEMONS,
+            "Daemons that tell another director.",
+            daemons,
+        )
+        .giving::<Vec<shape::Daemon>>(),
+        Route::new(Method::POST, DAEMONS, "Starts a daemon.", start_daemon)
+            .taking::<shape::Daemon>(),
+        Route::new(
+            Method::DELETE,
+            "/v1/daemons/{role}",
+            "Stops a daemon.",
+            stop_daemon,
+        ),
+        Route::new(
+            Method::POST,
+            "/v1/zero",
+            "Has all counters begin at zero.",
+            zero,
+        ),
+        Route::new(
+            Method::POST,
+            "/v1/operations",
+            "Carries many operations out together, and says what became of each.",
+            operate,
+        )
+        .taking::<Vec<shape::Operation>>()
+        .giving::<Vec<Outcome>>(),
     ]
 }
 

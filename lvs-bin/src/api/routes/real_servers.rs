@@ -13,13 +13,21 @@ use crate::ipvsadm::{KernelError, Operation};
 pub(super) fn routes() -> [Route; 5] {
     const ALL: &str = "/v1/services/{service}/real_servers";
     const ONE: &str = "/v1/services/{service}/real_servers/{real_server}";
-    let route = |method, path, act| Route { method, path, act };
     [
-        route(Method::GET, ALL, list),
-        route(Method::POST, ALL, add),
-        route(Method::GET, ONE, get),
-        route(Method::PUT, ONE, edit),
-        route(Method::DELETE, ONE, delete),
+        Route::new(Method::GET, ALL, "The real servers of a service.", list)
+            .giving::<Vec<shape::RealServer>>(),
+        Route::new(Method::POST, ALL, "Adds a real server.", add)
+            .taking::<shape::RealServer>()
+            .creating::<shape::RealServer>(),
+        Route::new(Method::GET, ONE, "A real server.", get).giving::<shape::RealServer>(),
+        Route::new(
+            Method::PUT,
+            ONE,
+            "Gives a real server other settings.",
+            edit,
+        )
+        .taking::<shape::RealServer>(),
+        Route::new(Method::DELETE, ONE, "Removes a real server.", delete),
     ]
 }
 

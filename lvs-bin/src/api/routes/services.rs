@@ -11,15 +11,30 @@ use crate::ipvsadm::{self, KernelError, Operation};
 pub(super) fn routes() -> [Route; 7] {
     const ALL: &str = "/v1/services";
     const ONE: &str = "/v1/services/{service}";
-    let route = |method, path, act| Route { method, path, act };
+    const ZERO: &str = "/v1/services/{service}/zero";
     [
-        route(Method::GET, ALL, list),
-        route(Method::POST, ALL, add),
-        route(Method::DELETE, ALL, flush),
-        route(Method::GET, ONE, get),
-        route(Method::PUT, ONE, edit),
-        route(Method::DELETE, ONE, delete),
-        route(Method::POST, "/v1/services/{service}/zero", zero),
+        Route::new(
+            Method::GET,
+            ALL,
+            "Every service with its real servers.",
+            list,
+        )
+        .giving::<Vec<shape::Service>>(),
+        Route::new(
+            Method::POST,
+            ALL,
+            "Adds a service, without real servers.",
+            add,
+        )
+        .taking::<shape::Service>()
+        .creating::<shape::Service>(),
+        Route::new(Method::DELETE, ALL, "Removes every service.", flush),
+        Route::new(Method::GET, ONE, "A service with its real servers.", get)
+            .giving::<shape::Service>(),
+        Route::new(Method::PUT, ONE, "Gives a service other settings.", edit)
+            .taking::<shape::Service>(),
+        Route::new(Method::DELETE, ONE, "Removes a service.", delete),
+        Route::new(Method::POST, ZERO, "Has its counters begin at zero.", zero),
     ]
 }
 

@@ -7,11 +7,8 @@ use super::super::shape;
 use super::{Call, Route};
 
 pub(super) fn routes() -> [Route; 1] {
-    [Route {
-        method: Method::GET,
-        path: "/v1/status",
-        act: status,
-    }]
+    let about = "How the director is, and what it has done since it began.";
+    [Route::new(Method::GET, "/v1/status", about, status).giving::<shape::Status>()]
 }
 
 fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {

@@ -1,12 +1,13 @@
 //! What a request is refused with.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::ipvsadm::KernelError;
 
 /// Why a request was refused. Nothing has changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// What is wrong.
     pub what: String,
@@ -25,7 +26,7 @@ pub struct Refusal {
 }
 
 /// One fault of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// The field, its value and the rule.
     pub what: String,

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use lvs_core::ServiceKey;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Daemon, RealServer, Role, Service, Timeouts, key};
 use crate::ipvsadm::{self, KernelError};
 
 /// One change, by the name of the operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Operation {
     /// Adds a service without real servers.
@@ -26,6 +27,7 @@ pub enum Operation {
     DeleteService {
         /// Which.
         #[serde(with = "key::text")]
+        #[schemars(with = "String")]
         service: ServiceKey,
     },
     /// Removes every service.
@@ -34,12 +36,14 @@ pub enum Operation {
     Zero {
         /// Of which service; of everything if not given.
         #[serde(default, with = "key::optional_text")]
+        #[schemars(with = "Option<String>")]
         service: Option<ServiceKey>,
     },
     /// Adds a real server.
     AddServer {
         /// To which service.
         #[serde(with = "key::text")]
+        #[schemars(with = "String")]
         service: ServiceKey,
         /// The real server.
         real_server: RealServer,
@@ -48,6 +52,7 @@ pub enum Operation {
     EditServer {
         /// Of which service.
         #[serde(with = "key::text")]
+        #[schemars(with = "String")]
         service: ServiceKey,
         /// The real server.
         real_server: RealServer,
@@ -56,6 +61,7 @@ pub enum Operation {
     DeleteServer {
         /// Of which service.
         #[serde(with = "key::text")]
+        #[schemars(with = "String")]
         service: ServiceKey,
         /// Where the real server is.
         address: SocketAddr,
@@ -153,7 +159,7 @@ pub(in crate::api) fn bare(service: &Service) -> Result<ipvsadm::ServiceRequest,
 }
 
 /// What became of an operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// The number of the kernel's error, if it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]

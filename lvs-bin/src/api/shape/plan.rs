@@ -3,20 +3,21 @@
 use std::net::SocketAddr;
 
 use lvs_core::ServiceKey;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::key;
 use crate::control::{self, ChangeKind, Changed, Taken, Terms};
 
 /// The changes that make one configuration of another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Removed, changed and added.
     pub changes: Vec<Change>,
 }
 
 /// One change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// What becomes of it.
     pub change: Kind,
@@ -28,6 +29,7 @@ pub struct Change {
         with = "key::optional_text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Option<String>")]
     pub service: Option<ServiceKey>,
     /// The real server, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +43,7 @@ pub struct Change {
 }
 
 /// What becomes of something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// It was not there before.
@@ -53,7 +55,7 @@ pub enum Kind {
 }
 
 /// A field before and after.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
     /// Its name.
     pub name: String,
@@ -64,7 +66,7 @@ pub struct Field {
 }
 
 /// A configuration that was taken up, or would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Applied {
     /// Whether it was.
     pub applied: bool,
@@ -78,7 +80,7 @@ pub struct Applied {
 }
 
 /// What was saved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Saved {
     /// Where to.
     pub file: String,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use lvs_core::config::GueChecksum;
 use lvs_core::{ForwardingMethod, Thresholds, Tunnel};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::Traffic;
@@ -11,11 +12,12 @@ use crate::ipvsadm;
 
 /// A real server of a service. The fields after the thresholds are only told:
 /// where a real server is given, they are not looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RealServer {
     /// Where it is. The port may be left out, and is the service's then.
     #[serde(deserialize_with = "end")]
+    #[schemars(with = "String")]
     pub address: SocketAddr,
     /// How packets reach it.
     pub forwarding: Forwarding,
@@ -55,7 +57,7 @@ pub struct RealServer {
 }
 
 /// How packets reach a real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Forwarding {
     /// Their destination is rewritten.
@@ -79,7 +81,7 @@ impl Forwarding {
 }
 
 /// What a tunnel wraps packets in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TunnelKind {
     /// An IP header.
@@ -92,7 +94,7 @@ pub enum TunnelKind {
 }
 
 /// What a checksum of a tunnel covers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Checksum {
     /// There is none.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lvs_core::config::{ClientMask, SchedulerFlags};
 use lvs_core::{Persistence, ServiceKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RealServer, Traffic, key};
@@ -12,11 +13,12 @@ use crate::ipvsadm::{self, ServiceRequest};
 
 /// A service. What passed and the real servers are only told: where a service is
 /// given, its traffic is not looked at and real servers are refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     /// What identifies it: `tcp:192.0.2.10:80`, `mark:ipv4:1`.
     #[serde(with = "key::text")]
+    #[schemars(with = "String")]
     pub service: ServiceKey,
     /// The scheduler's name.
     #[serde(default = "scheduler")]
@@ -48,7 +50,7 @@ pub struct Service {
 }
 
 /// A switch of a scheduler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Flag {
     /// `sh` and `mh` look further when the real server they hash to takes none.
     #[serde(rename = "fallback")]
@@ -62,7 +64,7 @@ pub enum Flag {
 }
 
 /// How much of a client's address counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Mask {
     /// The bits set.

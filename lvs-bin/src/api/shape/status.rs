@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use lvs_core::ServiceKey;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Service, Traffic};
@@ -12,7 +13,7 @@ use crate::director::{self, RealServerStats};
 use crate::ipvsadm::{self, Control};
 
 /// How a director is, and what it has done since it began.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Of the program.
     pub version: String,
@@ -41,7 +42,7 @@ pub struct Status {
 
 /// Packets by what became of them; one that is handed to another worker has a
 /// verdict of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdicts {
     /// Sent on.
     pub transmitted: u64,
@@ -56,7 +57,7 @@ pub struct Verdicts {
 }
 
 /// Connections, and how many there is room for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Headroom {
     /// Held now, those of clients remembered included.
     pub held: u64,
@@ -69,7 +70,7 @@ pub struct Headroom {
 }
 
 /// What a worker does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Worker {
     /// The part of its time that it had work, from 0 to 1, in the last seconds.
     pub load: f64,
@@ -90,7 +91,7 @@ pub struct Worker {
 }
 
 /// How long something took, nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// How many times.
     pub count: u64,
