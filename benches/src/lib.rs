@@ -12,6 +12,7 @@
 //! floor `Nothing` says how much that is.
 #![forbid(unsafe_code)]
 
+pub mod change;
 pub mod class;
 pub mod clock;
 pub mod director;

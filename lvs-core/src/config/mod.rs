@@ -54,7 +54,11 @@ pub struct Draft {
 ///
 /// *Errors:* see [`Config::new`]. *Cost:* built once per change, never per packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config(Draft);
+pub struct Config {
+    draft: Draft,
+    /// The place of each service, sorted by what identifies it.
+    places: Vec<(ServiceKey, usize)>,
+}
 
 impl Config {
     /// Checks `services` and makes them a configuration, everything else as
@@ -73,55 +77,58 @@ impl Config {
     /// *Errors:* the first rule broken, as a [`ConfigError`].
     pub fn checked(draft: Draft) -> Result<Arc<Self>, ConfigError> {
         let services = &draft.services;
-        let mut keys: Vec<_> = services.iter().map(Service::key).collect();
-        keys.sort_unstable();
-        if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(ConfigError::DuplicateService(twice[0]));
+        let mut places: Vec<_> = services.iter().map(Service::key).zip(0..).collect();
+        places.sort_unstable();
+        if let Some(twice) = places.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(ConfigError::DuplicateService(twice[0].0));
         }
         services.iter().try_for_each(Service::check)?;
-        Ok(Arc::new(Self(draft)))
+        Ok(Arc::new(Self { draft, places }))
     }
 
     /// The services, in the order given.
     #[must_use]
     pub fn services(&self) -> &[Service] {
-        &self.0.services
+        &self.draft.services
     }
 
     /// The service with this identity.
+    ///
+    /// *Cost:* a binary search.
     #[must_use]
     pub fn service(&self, key: ServiceKey) -> Option<&Service> {
-        self.0.services.iter().find(|service| service.key() == key)
+        let found = self.places.binary_search_by_key(&key, |(key, _)| *key);
+        self.draft.services.get(self.places[found.ok()?].1)
     }
 
     /// How long idle connections are kept.
     #[must_use]
     pub fn timeouts(&self) -> Timeouts {
-        self.0.timeouts
+        self.draft.timeouts
     }
 
     /// The director's switches.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.draft.settings
     }
 
     /// Which packets carry which firewall mark.
     #[must_use]
     pub const fn classifier(&self) -> &Classifier {
-        &self.0.classifier
+        &self.draft.classifier
     }
 
     /// Whether it directs nothing for now, as a backup of another (`backup_only`).
     #[must_use]
     pub fn stands_by(&self) -> bool {
-        self.0.is_backup && self.0.settings.is_on(Setting::BackupOnly)
+        self.draft.is_backup && self.draft.settings.is_on(Setting::BackupOnly)
     }
 
     /// What it was made of, to make another from.
     #[must_use]
     pub const fn draft(&self) -> &Draft {
-        &self.0
+        &self.draft
     }
 }
 

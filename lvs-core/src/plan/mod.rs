@@ -3,6 +3,7 @@
 mod limits;
 mod numbers;
 mod parts;
+mod slots;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use alloc::vec::Vec;
 pub use limits::{FragmentLimits, Limits, PlanError};
 use numbers::{Number, Numbers};
 use parts::Parts;
+use slots::Slots;
 
 use crate::config::{Config, ForwardingMethod, RealServer, RealServerId, Service, ServiceKey};
 use crate::loads::Loads;
@@ -31,7 +33,7 @@ pub struct Planner {
     paths: Arc<PathMtus>,
     memory: Arc<Memory>,
     numbers: Numbers,
-    slots: Vec<Option<ServiceKey>>,
+    slots: Slots,
     previous: Option<Arc<Snapshot>>,
     /// Every snapshot a shard may be at work by still, the oldest first.
     at_work: Vec<Weak<Snapshot>>,
@@ -43,7 +45,7 @@ struct Draft {
     /// The oldest generation some shard may be at work by.
     oldest: u64,
     numbers: Numbers,
-    slots: Vec<Option<ServiceKey>>,
+    slots: Slots,
     parts: Parts,
 }
 
@@ -58,7 +60,7 @@ impl Planner {
             memory: Memory::plenty(),
             loads: Loads::new(usize::from(limits.shards.max(1)), limits.real_servers),
             numbers: Numbers::default(),
-            slots: alloc::vec![None; limits.services],
+            slots: Slots::new(limits.services),
             previous: None,
             at_work: Vec::new(),
         }
@@ -105,11 +107,11 @@ impl Planner {
             slots: self.slots.clone(),
             parts: Parts::new(self.numbers.len()),
         };
-        draft.numbers.retire(config, generation);
-        retire_slots(config, &mut draft.slots);
+        draft.slots.retire(config);
         for service in config.services() {
             self.add(service, config, network, &mut draft)?;
         }
+        draft.numbers.retire(config, generation);
         let Draft {
             oldest,
             mut numbers,
@@ -142,7 +144,7 @@ impl Planner {
         draft: &mut Draft,
     ) -> Result<(), PlanError> {
         let key = service.key();
-        let slot = take_slot(&mut draft.slots, key).ok_or(PlanError::TooManyServices {
+        let slot = draft.slots.take(key).ok_or(PlanError::TooManyServices {
             limit: self.limits.services,
         })?;
         let settings = service.settings.over(config.settings());
@@ -196,6 +198,7 @@ impl Planner {
             masqueraded: masquerades(real_server).then_some(generation),
             owners: owner.into_iter().collect(),
             keeps_ports: keeps_ports(service, port),
+            taken: generation,
         };
         let limit = self.limits.real_servers;
         let (id, since) = draft
@@ -250,32 +253,11 @@ fn keeps_ports(service: &Service, port: u16) -> bool {
     port == 0 || service.persistence.is_some() && matches!(service.key.port(), 0 | FTP)
 }
 
-/// Frees the places of services that `config` no longer has.
-fn retire_slots(config: &Config, slots: &mut [Option<ServiceKey>]) {
-    for slot in slots {
-        if slot.is_some_and(|key| config.service(key).is_none()) {
-            *slot = None;
-        }
-    }
-}
-
-/// The place of a service in arrays kept by service over generations.
-fn take_slot(slots: &mut [Option<ServiceKey>], key: ServiceKey) -> Option<u32> {
-    let index = slots
-        .iter()
-        .position(|slot| *slot == Some(key))
-        .or_else(|| slots.iter().position(Option::is_none))?;
-    slots[index] = Some(key);
-    Some(index as u32)
-}
-
 impl Snapshot {
     /// The roster of a service, for the next one to go on from.
     fn roster(&self, key: ServiceKey) -> Option<&Roster> {
-        self.services
-            .iter()
-            .find(|service| service.key == key)
-            .map(|service| &service.roster)
+        let place = self.lookup.place_of(key)?;
+        Some(&self.services.get(place as usize)?.roster)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which number belongs to which real server.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::IpAddr;
 
 use crate::config::{Config, ForwardingMethod, RealServerId, ServiceKey};
@@ -31,30 +33,64 @@ pub(super) struct Number {
     /// Whether its service is or was persistent or without a port of its own, so
     /// that connections keep their ports.
     pub(super) keeps_ports: bool,
+    /// The last generation that has the real server.
+    pub(super) taken: u64,
 }
 
-/// The numbers given out so far; one's place in it is the number.
+impl Number {
+    fn end(&self) -> (IpAddr, u16) {
+        (self.address, self.port)
+    }
+
+    /// Becomes what its real server is now; the generation that gave it.
+    fn take_up(&mut self, now: Self) -> u64 {
+        self.retired = None;
+        self.taken = now.taken;
+        self.forwarding = now.forwarding;
+        // A service made anew counts anew, whenever it gets its real servers.
+        if core::mem::take(&mut self.is_orphan) {
+            self.since = now.since;
+        }
+        self.masqueraded = now.masqueraded.or(self.masqueraded);
+        self.keeps_ports |= now.keeps_ports;
+        for (owner, since) in now.owners {
+            self.owners.retain(|(other, _)| *other != owner);
+            self.owners.push((owner, since));
+        }
+        self.since
+    }
+
+    /// Whether anything is remembered of how its connections were treated.
+    const fn has_ways(&self) -> bool {
+        self.masqueraded.is_some() || !self.owners.is_empty() || self.keeps_ports
+    }
+}
+
+/// The numbers given out so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Numbers(Vec<Number>);
+pub(super) struct Numbers {
+    /// One's place in it is the number.
+    all: Vec<Number>,
+    /// Those of each service, sorted by address and port.
+    by_service: BTreeMap<ServiceKey, Vec<RealServerId>>,
+    /// Of this draft, those that may be given to others, the latest retired first;
+    /// `None` until the first is asked for.
+    idle: Option<Vec<RealServerId>>,
+}
 
 impl Numbers {
     /// How many were ever given out.
     pub(super) const fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
-    /// Marks those `config` no longer has, in `generation`.
+    /// Marks those as removed that `generation`, which carries out `config`, has not
+    /// taken.
     pub(super) fn retire(&mut self, config: &Config, generation: u64) {
-        for number in &mut self.0 {
-            let service = config.service(number.service);
-            number.is_orphan |= service.is_none();
-            let kept = service.is_some_and(|service| {
-                service.real_servers.iter().any(|real_server| {
-                    (real_server.address, real_server.port_in(&service.key))
-                        == (number.address, number.port)
-                })
-            });
-            if !kept {
+        self.idle = None;
+        for number in &mut self.all {
+            if number.taken != generation {
+                number.is_orphan |= config.service(number.service).is_none();
                 number.retired.get_or_insert(generation);
             }
         }
@@ -65,6 +101,9 @@ impl Numbers {
     /// and the generation that gave it.
     ///
     /// No shard is at work by a snapshot from before the generation `oldest`.
+    ///
+    /// *Cost:* two binary searches; once a draft, where `limit` is reached, a walk of
+    /// all numbers.
     pub(super) fn take(
         &mut self,
         whose: Number,
@@ -72,52 +111,59 @@ impl Numbers {
         oldest: u64,
         loads: &Loads,
     ) -> Option<(RealServerId, u64)> {
-        let same = |number: &Number| {
-            (number.service, number.address, number.port)
-                == (whose.service, whose.address, whose.port)
-        };
-        let id = |index: usize| RealServerId(index as u32);
-        if let Some(index) = self.0.iter().position(same) {
-            let number = &mut self.0[index];
-            number.retired = None;
-            number.forwarding = whose.forwarding;
-            // A service made anew counts anew, whenever it gets its real servers.
-            if core::mem::take(&mut number.is_orphan) {
-                number.since = whose.since;
-            }
-            number.masqueraded = whose.masqueraded.or(number.masqueraded);
-            number.keeps_ports |= whose.keeps_ports;
-            for (owner, since) in whose.owners {
-                number.owners.retain(|(other, _)| *other != owner);
-                number.owners.push((owner, since));
-            }
-            return Some((id(index), number.since));
+        if let Some(id) = self.own(&whose) {
+            return Some((id, self.all[id.index()].take_up(whose)));
         }
-        let since = whose.since;
-        if self.0.len() < limit {
-            self.0.push(whose);
-            return Some((id(self.0.len() - 1), since));
-        }
-        // A shard that works by a snapshot from before may begin a connection.
-        let idle = |(index, number): &(usize, &Number)| {
-            number.retired.is_some_and(|retired| retired <= oldest) && loads.is_idle(id(*index))
+        let (service, end, since) = (whose.service, whose.end(), whose.since);
+        let id = if self.all.len() < limit {
+            self.all.push(whose);
+            RealServerId(self.all.len() as u32 - 1)
+        } else {
+            let id = self.idle(oldest, loads)?;
+            let before = core::mem::replace(&mut self.all[id.index()], whose);
+            let others = self.by_service.entry(before.service).or_default();
+            others.retain(|other| *other != id);
+            id
         };
-        let (index, _) = self
-            .0
-            .iter()
-            .enumerate()
-            .filter(idle)
-            .min_by_key(|(_, number)| number.retired)?;
-        self.0[index] = whose;
-        Some((id(index), since))
+        let ids = self.by_service.entry(service).or_default();
+        let place = ids.partition_point(|id| self.all[id.index()].end() < end);
+        ids.insert(place, id);
+        Some((id, since))
+    }
+
+    /// The number that a real server has or had.
+    fn own(&self, whose: &Number) -> Option<RealServerId> {
+        let ids = self.by_service.get(&whose.service)?;
+        let end = |id: &RealServerId| self.all[id.index()].end();
+        let place = ids.binary_search_by_key(&whose.end(), end).ok()?;
+        Some(ids[place])
+    }
+
+    /// A number that was retired so long ago that nothing holds it, of several the
+    /// one that has been for longest.
+    fn idle(&mut self, oldest: u64, loads: &Loads) -> Option<RealServerId> {
+        let numbers = &self.all;
+        let idle = self.idle.get_or_insert_with(|| {
+            let ids = (0u32..).map(RealServerId).zip(numbers);
+            let mut idle: Vec<_> = ids
+                // A shard that works by a snapshot from before may begin a connection.
+                .filter(|(_, number)| number.retired.is_some_and(|retired| retired <= oldest))
+                .filter(|(id, _)| loads.is_idle(*id))
+                .map(|(id, number)| (Reverse(number.retired), Reverse(id)))
+                .collect();
+            idle.sort_unstable();
+            idle.into_iter().map(|(_, Reverse(id))| id).collect()
+        });
+        // Its own real server may have taken it up since.
+        core::iter::from_fn(|| idle.pop()).find(|id| numbers[id.index()].retired.is_some())
     }
 
     /// Forgets that a real server was masqueraded, and how owners of its
     /// connections were found, once nobody does so any more and none of its
     /// connections is left.
     pub(super) fn forget_ways(&mut self, oldest: u64, loads: &Loads) {
-        for (id, number) in (0u32..).map(RealServerId).zip(&mut self.0) {
-            if !loads.is_idle(id) {
+        for (id, number) in (0u32..).map(RealServerId).zip(&mut self.all) {
+            if !number.has_ways() || !loads.is_idle(id) {
                 continue;
             }
             number.masqueraded = number.masqueraded.filter(|last| *last >= oldest);
@@ -128,14 +174,14 @@ impl Numbers {
 
     /// Whose each number is.
     pub(super) fn all(&self) -> &[Number] {
-        &self.0
+        &self.all
     }
 
     /// The numbers that `generation` gave.
     pub(super) fn given_by(&self, generation: u64) -> impl Iterator<Item = RealServerId> {
         (0u32..)
             .map(RealServerId)
-            .zip(&self.0)
+            .zip(&self.all)
             .filter(move |(_, number)| number.since == generation)
             .map(|(id, _)| id)
     }
