@@ -83,6 +83,9 @@ pub struct Snapshot {
     /// The greatest mode of `drop_entry`, the director's or a service's: where any
     /// of them acts, it does.
     pub(crate) drop_entry: i32,
+    /// Whether the one before had real servers that this one has not, whose
+    /// connections are to end.
+    pub(crate) lets_go: bool,
     /// Whether it directs nothing for now, as a backup; it serves no family then.
     pub(crate) stands_by: bool,
     pub(crate) seed: Seed,
@@ -171,6 +174,17 @@ impl Snapshot {
             .map(|(id, _)| id)
     }
 
+    /// Those of one of its services.
+    pub(crate) fn numbered_of(
+        &self,
+        service: &PlannedService,
+        generation: u64,
+    ) -> impl Iterator<Item = RealServerId> {
+        let ids = service.roster.members().iter().map(|member| member.id);
+        let since = move |id| self.real_server(id).map(|planned| planned.since);
+        ids.filter(move |id| since(*id) > Some(generation))
+    }
+
     /// One more than the highest number given to a real server so far.
     #[must_use]
     pub fn real_server_numbers(&self) -> usize {
@@ -244,6 +258,12 @@ impl Snapshot {
             .filter(|service| service.is_reached)
     }
 
+    /// The service with this very key.
+    pub(crate) fn service_of(&self, key: ServiceKey) -> Option<&PlannedService> {
+        let place = self.lookup.place_of(key)?;
+        self.services.get(place as usize)
+    }
+
     /// The service that a packet which came by `ingress` asks. The host itself asks
     /// none: it is heard only as a real server.
     pub(crate) fn service_asked(&self, ingress: Port, packet: &Packet) -> Option<&PlannedService> {
@@ -285,6 +305,11 @@ impl Snapshot {
     pub(crate) fn settings_of(&self, id: RealServerId) -> &Settings {
         let planned = self.real_server(id).or_else(|| self.removed(id));
         planned.map_or(self.config.settings(), |planned| self.settings_for(planned))
+    }
+
+    /// Whether a real server has been removed, and its connections are to end.
+    pub(crate) fn lets_go_of(&self, id: RealServerId) -> bool {
+        self.real_server(id).is_none() && self.settings_of(id).is_on(Setting::ExpireNodestConn)
     }
 
     /// The same of one that is known.

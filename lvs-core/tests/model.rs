@@ -159,6 +159,69 @@ fn the_same_input_gives_the_same_output() {
     assert_eq!(taken_in(7, &frames(5)), taken_in(7, &frames(5)));
 }
 
+/// The same services under any schedulers, with any of four real servers each; some
+/// of them are missing where services may be.
+fn any_services(random: &mut Random, may_be_missing: bool) -> Vec<Service> {
+    let mut all = Vec::new();
+    for w in FAMILIES {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let scheduler = random.one_of(&Scheduler::ALL);
+            let mut service = Service::new(protocol, w.web, scheduler);
+            for number in 11..15 {
+                let real_server = match number {
+                    12 => RealServer::tunnel(w.real(number)),
+                    _ => RealServer::masquerade(w.real_at(number, 8080)),
+                };
+                let weight = random.below(4) as u32;
+                if random.below(4) > 0 {
+                    service = service.real_server(real_server.weight(weight));
+                }
+            }
+            if !may_be_missing || random.below(4) > 0 {
+                all.push(service);
+            }
+        }
+    }
+    all
+}
+
+/// What becomes of frames between changes of the configuration, which are adopted at
+/// once or bit by bit, and what has been counted in the end.
+fn taken_between_changes(
+    seed: u64,
+    may_be_missing: bool,
+    bit_by_bit: bool,
+) -> (Vec<Taken>, lvs_core::Stats, usize) {
+    let mut random = Random::new(seed);
+    let mut memory = bed::memory(1, 500);
+    let mut bed = Bed::new(&mut memory, &services(), Wiring::default().network());
+    bed.bit_by_bit = bit_by_bit;
+    let mut taken = Vec::new();
+    for _ in 0..100 {
+        bed.configure(&any_services(&mut random, may_be_missing));
+        for _ in 0..random.below(8) {
+            taken.push(bed.take(0, &any_frame(&mut random)));
+        }
+        bed.wait(std::time::Duration::from_secs(random.below(40) as u64));
+    }
+    let shard = &mut bed.shards[0];
+    while shard.is_adopting() {
+        shard.continue_adoption(1);
+    }
+    (taken, shard.stats().clone(), shard.connections())
+}
+
+#[test]
+fn a_change_adopted_bit_by_bit_is_one_adopted_at_once() {
+    for seed in 0..40 {
+        let taken = |bit_by_bit| taken_between_changes(seed, false, bit_by_bit);
+        assert_eq!(taken(true), taken(false), "seed {seed}");
+        // Real servers of a service made anew begin to count when it is adopted.
+        let taken = |bit_by_bit| taken_between_changes(seed, true, bit_by_bit).0;
+        assert_eq!(taken(true), taken(false), "seed {seed}");
+    }
+}
+
 /// With fewer verdicts than packets, the packets beyond are not looked at.
 #[test]
 fn packets_without_a_verdict_stay_as_they_are() {

@@ -123,7 +123,11 @@ impl Planner {
             self.loads.limit(*id, *thresholds);
         }
         numbers.forget_ways(oldest, &self.loads);
-        let snapshot = parts.into_snapshot(self, generation, config, network, numbers.all());
+        let mut snapshot = parts.into_snapshot(self, generation, config, network, numbers.all());
+        snapshot.lets_go = self.previous.as_ref().is_some_and(|before| {
+            let mut numbers = before.real_servers().map(|(.., id)| id);
+            numbers.any(|id| snapshot.lets_go_of(id))
+        });
         let snapshot = Arc::new(snapshot);
         self.at_work.push(Arc::downgrade(&snapshot));
         for id in numbers.given_by(generation) {
@@ -157,7 +161,8 @@ impl Planner {
         let before = self
             .previous
             .as_ref()
-            .and_then(|previous| previous.roster(key));
+            .and_then(|previous| previous.service_of(key))
+            .map(|before| &before.roster);
         let shards = usize::from(self.limits.shards.max(1));
         let terms = Terms::of(service, &settings, shards);
         let owner = owner_of(service);
@@ -251,14 +256,6 @@ fn owner_of(service: &Service) -> Option<Owner> {
 /// Whether connections of a service may keep the ports of their packets.
 fn keeps_ports(service: &Service, port: u16) -> bool {
     port == 0 || service.persistence.is_some() && matches!(service.key.port(), 0 | FTP)
-}
-
-impl Snapshot {
-    /// The roster of a service, for the next one to go on from.
-    fn roster(&self, key: ServiceKey) -> Option<&Roster> {
-        let place = self.lookup.place_of(key)?;
-        Some(&self.services.get(place as usize)?.roster)
-    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ impl Parts {
             serves_ipv4: serves(Family::V4),
             serves_ipv6: serves(Family::V6),
             drop_entry: drop_entry(config, &self.services),
+            lets_go: false,
             stands_by,
             vips,
             services: self.services,

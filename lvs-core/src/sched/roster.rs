@@ -108,7 +108,7 @@ impl Roster {
     }
 
     /// The real servers, newest first.
-    pub(super) fn members(&self) -> &[Member] {
+    pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
 
@@ -195,7 +195,7 @@ impl Terms {
 /// A real server on a roster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
-    pub(super) id: RealServerId,
+    pub(crate) id: RealServerId,
     pub(super) weight: u32,
     /// The latest weight above zero; zero if it never had one.
     pub(super) last_weight: u32,

@@ -8,13 +8,13 @@ use super::defence::Defence;
 use super::gone::makes_way;
 use super::local::to_host;
 use super::schedule::{Scheduled, is_for_ftp_data, leaves_to_host, may_begin};
+use super::schedulers::Schedulers;
 use crate::config::{RealServerId, Setting};
 use crate::conn::{ConnTable, Direction, Entry, Method};
 use crate::forward::{self, Answer, Stopped};
 use crate::network::Resolution;
 use crate::packet::sctp::{ABORT, INIT};
 use crate::packet::{Kind, Packet, PacketBuf};
-use crate::sched;
 use crate::snapshot::{PlannedRealServer, ShardId, Snapshot};
 use crate::stats::Stats;
 use crate::steer::{self, Owner};
@@ -27,7 +27,7 @@ pub(super) struct Step<'s, 'm> {
     pub(super) id: ShardId,
     pub(super) table: &'s mut ConnTable<'m>,
     pub(super) snapshot: &'s Snapshot,
-    pub(super) schedulers: &'s mut [Option<sched::State>],
+    pub(super) schedulers: &'s mut Schedulers,
     pub(super) stats: &'s mut Stats,
     pub(super) answers: &'s mut AnswerBudget,
     /// Identification of the last packet put into a tunnel.

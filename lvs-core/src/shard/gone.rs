@@ -5,13 +5,13 @@
 
 use super::decide::Step;
 use super::observe::is_one_sided;
-use crate::config::{RealServerId, Setting, Settings, Weight};
+use crate::config::{Setting, Settings, Weight};
 use crate::conn::sctp::SctpState;
 use crate::conn::tcp::TcpState;
 use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Entry, Method, State, TEMPLATE};
 use crate::forward::Stopped;
 use crate::packet::{Packet, PacketBuf};
-use crate::snapshot::{PlannedRealServer, Snapshot};
+use crate::snapshot::PlannedRealServer;
 use crate::verdict::Verdict;
 
 impl Step<'_, '_> {
@@ -70,7 +70,7 @@ impl Step<'_, '_> {
                 entry.is_used()
                     && entry.controlled() == 0
                     && entry.method() != Method::Bypass
-                    && lets_go(self.snapshot, entry.real_server())
+                    && self.snapshot.lets_go_of(entry.real_server())
             });
             if is_gone {
                 self.end_with_template(at);
@@ -78,20 +78,6 @@ impl Step<'_, '_> {
         }
         (until < end).then_some(until)
     }
-}
-
-/// Whether `new` lacks real servers that `old` had, and their connections are
-/// to end.
-pub(super) fn calls_for_sweep(old: &Snapshot, new: &Snapshot) -> bool {
-    let numbers = (0u32..).map(RealServerId);
-    numbers
-        .zip(&old.real_servers)
-        .any(|(id, planned)| planned.is_some() && lets_go(new, id))
-}
-
-/// Whether a real server has been removed, and its connections are to end.
-fn lets_go(snapshot: &Snapshot, id: RealServerId) -> bool {
-    snapshot.real_server(id).is_none() && snapshot.settings_of(id).is_on(Setting::ExpireNodestConn)
 }
 
 /// Whether a packet that asks for a connection gets a new one in place of this

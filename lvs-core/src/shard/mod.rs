@@ -16,6 +16,7 @@ mod observe;
 mod persist;
 mod release;
 mod schedule;
+mod schedulers;
 mod way;
 
 use alloc::sync::Arc;
@@ -29,8 +30,7 @@ use crate::conn::{ConnTable, Line, lines_for};
 use crate::datagram::{Datagrams, SCRATCH};
 use crate::packet::{Packet, PacketBuf, Seed};
 use crate::plan::Limits;
-use crate::sched;
-use crate::snapshot::{PlannedService, ShardId, Snapshot};
+use crate::snapshot::{ShardId, Snapshot};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::verdict::{DropReason, Verdict};
@@ -41,6 +41,7 @@ pub use list::Connection;
 use observe::uncount;
 use release::Leaving;
 pub use release::Released;
+use schedulers::Schedulers;
 
 /// One core's share of a director.
 ///
@@ -58,8 +59,7 @@ pub struct Shard<'m> {
     seed: u64,
     table: ConnTable<'m>,
     snapshot: Arc<Snapshot>,
-    /// By the slot that stays with a service over generations.
-    schedulers: Vec<Option<sched::State>>,
+    schedulers: Schedulers,
     stats: Stats,
     answers: AnswerBudget,
     outer_id: Cell<u16>,
@@ -114,11 +114,11 @@ impl<'m> Shard<'m> {
         let table = ConnTable::new(memory, Seed::new(seed)).ok_or(TooLittleMemory {
             least: lines_for(1),
         })?;
-        let mut shard = Self {
+        Ok(Self {
             id,
             seed,
             table,
-            schedulers: alloc::vec![None; limits.services],
+            schedulers: Schedulers::new(id, seed, limits.services, &snapshot),
             stats: Stats::new(limits.real_servers),
             answers: AnswerBudget::default(),
             // Shards begin apart, as they share the paths their tunnels take.
@@ -130,11 +130,9 @@ impl<'m> Shard<'m> {
             defence: Defence::new(limits.seed ^ u64::from(id.0)),
             sweep: None,
             ahead: [Ahead::NOTHING; BATCH],
-            snapshot: snapshot.clone(),
+            snapshot,
             not_shared: PhantomData,
-        };
-        shard.take_over(None);
-        Ok(shard)
+        })
     }
 
     /// Lines of memory for a table of so many connections: 128 bytes each, and
@@ -205,13 +203,58 @@ impl<'m> Shard<'m> {
     /// Works by `snapshot` from now on and returns the one before.
     ///
     /// Connections stay as they are: they keep the number of their real server.
+    ///
+    /// *Cost:* some tenth of a microsecond a service. Whoever has thousands, and
+    /// packets that should not wait for so long, begins with
+    /// [`begin_adoption`](Self::begin_adoption).
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        let old = core::mem::replace(&mut self.snapshot, snapshot);
-        if gone::calls_for_sweep(&old, &self.snapshot) {
+        let old = self.snapshot.clone();
+        self.begin_adoption(snapshot);
+        while self.continue_adoption(u32::MAX).is_none() && self.is_adopting() {}
+        old
+    }
+
+    /// Works by `snapshot` from now on: services are found and packets forwarded as
+    /// it says. What schedulers remember, and counters of real servers that are
+    /// new, go over to it with [`continue_adoption`](Self::continue_adoption), or
+    /// when a service is asked.
+    ///
+    /// An adoption under way is completed first.
+    ///
+    /// *Cost:* none but that.
+    pub fn begin_adoption(&mut self, snapshot: Arc<Snapshot>) {
+        while self.is_adopting() {
+            self.continue_adoption(u32::MAX);
+        }
+        if snapshot.lets_go {
             self.sweep = Some(0);
         }
-        self.take_over(Some(&old));
-        old
+        let old = core::mem::replace(&mut self.snapshot, snapshot);
+        self.schedulers.begin(old);
+    }
+
+    /// Goes on with the adoption under way; the snapshot before, once it is
+    /// complete. That may be the last one to hold it, and freeing it takes time.
+    ///
+    /// *Units:* `budget` is services and real servers together; at least one
+    /// service is gone over to. *Cost:* in proportion; it never allocates.
+    pub fn continue_adoption(&mut self, budget: u32) -> Option<Arc<Snapshot>> {
+        self.schedulers
+            .adopt(&self.snapshot, &mut self.stats, budget)
+    }
+
+    /// Whether an adoption is under way.
+    #[must_use]
+    pub const fn is_adopting(&self) -> bool {
+        self.schedulers.is_adopting()
+    }
+
+    /// The generation of the last snapshot that is adopted in full: of it, or of
+    /// the one that is being adopted, are the counters of real servers.
+    #[must_use]
+    pub fn adopted(&self) -> u64 {
+        let last = self.schedulers.old().unwrap_or(&self.snapshot);
+        last.generation
     }
 
     /// Ends connections whose time has come, in at most `budget` steps, and
@@ -264,35 +307,6 @@ impl<'m> Shard<'m> {
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.table.capacity()
-    }
-
-    /// Brings schedulers and counters from `old` to the present snapshot.
-    fn take_over(&mut self, old: Option<&Snapshot>) {
-        for (index, service) in self.snapshot.services.iter().enumerate() {
-            let Some(state) = self.schedulers.get_mut(service.slot as usize) else {
-                continue;
-            };
-            // Mostly it stands where it stood, and is not searched for.
-            let before = old
-                .and_then(|old| {
-                    let is_it = |before: &&PlannedService| before.key == service.key;
-                    let same_place = old.services.get(index).filter(is_it);
-                    same_place.or_else(|| old.services.iter().find(is_it))
-                })
-                .map(|before| &before.roster);
-            let scheduler = service.roster.scheduler();
-            if before.is_none_or(|before| before.scheduler() != scheduler) {
-                let seed = self.seed ^ u64::from(service.slot);
-                *state = Some(sched::State::new(scheduler, self.id.index(), seed));
-            }
-            if let Some(state) = state {
-                state.adopt(before, &service.roster);
-            }
-        }
-        let known = old.map_or(0, |old| old.generation);
-        for id in self.snapshot.numbered_since(known) {
-            self.stats.forget(id);
-        }
     }
 
     /// What deciding on packets takes, and what was seen of them ahead.

@@ -124,11 +124,9 @@ impl Step<'_, '_> {
             vip: asked,
             now: self.now,
         };
-        let loads = &*self.snapshot.loads;
-        self.schedulers
-            .get_mut(service.slot as usize)
-            .and_then(Option::as_mut)
-            .and_then(|state| state.pick(&service.roster, &arrival, loads))
+        let snapshot = self.snapshot;
+        let state = self.schedulers.of(service, snapshot, self.stats)?;
+        state.pick(&service.roster, &arrival, &*snapshot.loads)
     }
 
     /// What a client is told for whom there is no real server. Nothing, where it

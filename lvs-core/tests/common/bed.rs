@@ -25,6 +25,9 @@ pub(crate) struct Bed<'m> {
     pub(crate) now: Instant,
     /// Whether the next frames come from another shard.
     pub(crate) handed_over: bool,
+    /// Whether shards adopt a snapshot bit by bit, a little after each frame, and not
+    /// at once.
+    pub(crate) bit_by_bit: bool,
 }
 
 /// What became of a frame.
@@ -68,6 +71,7 @@ impl<'m> Bed<'m> {
             network,
             now: Instant::from_nanoseconds(1_000_000_000),
             handed_over: false,
+            bit_by_bit: false,
         }
     }
 
@@ -101,7 +105,10 @@ impl<'m> Bed<'m> {
         let snapshot = self.planner.plan(&config, &network)?;
         (self.config, self.network) = (config, network);
         for shard in &mut self.shards {
-            shard.adopt(snapshot.clone());
+            match self.bit_by_bit {
+                true => shard.begin_adoption(snapshot.clone()),
+                false => drop(shard.adopt(snapshot.clone())),
+            }
         }
         Ok(())
     }
@@ -141,6 +148,7 @@ impl<'m> Bed<'m> {
         self.shards[shard].process(self.now, &mut packets, &mut verdicts);
         let kept: Vec<bool> = packets.iter().map(PacketBuf::keeps_tail).collect();
         drop(packets);
+        self.shards[shard].continue_adoption(1);
         for (held, verdict) in held.iter().zip(&mut verdicts) {
             if *verdict == Verdict::Fragment {
                 *verdict = held.hold(&mut self.shards[shard], self.now, self.handed_over);

@@ -62,8 +62,15 @@ fn table() -> Vec<Scenario> {
 
 #[test]
 fn every_scenario_goes_as_written() {
-    let failed: Vec<String> = table().iter().filter_map(|s| s.play().err()).collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    for bit_by_bit in [false, true] {
+        let play = |scenario: &Scenario| scenario.play(bit_by_bit).err();
+        let failed: Vec<String> = table().iter().filter_map(play).collect();
+        assert!(
+            failed.is_empty(),
+            "adopting bit by bit: {bit_by_bit}\n{}",
+            failed.join("\n\n")
+        );
+    }
 }
 
 #[test]

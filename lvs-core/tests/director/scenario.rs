@@ -288,8 +288,9 @@ impl Scenario {
         self.steps.iter().filter_map(drop).collect()
     }
 
-    /// Plays it; what went otherwise as the error.
-    pub(crate) fn play(&self) -> Result<(), String> {
+    /// Plays it; what went otherwise as the error. Its shards adopt another
+    /// configuration or network at once, or bit by bit.
+    pub(crate) fn play(&self, bit_by_bit: bool) -> Result<(), String> {
         assert!(
             self.taken.is_none(),
             "{}: a frame without a fate",
@@ -307,6 +308,7 @@ impl Scenario {
         let config = Config::checked(draft).expect("a valid configuration");
         let network = self.wiring.network();
         let mut bed = Bed::with(&mut memory, config, network, Limits::default());
+        bed.bit_by_bit = bit_by_bit;
         for (number, step) in self.steps.iter().enumerate() {
             play_step(&mut bed, step)
                 .map_err(|wrong| format!("{}, step {}: {wrong}", self.name, number + 1))?;
