@@ -1,6 +1,7 @@
 //! What a shard has done, in plain numbers.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::config::RealServerId;
 use crate::conn::Direction;
@@ -129,6 +130,12 @@ impl Stats {
     /// Every counter as a plain number, real servers last: for those who keep
     /// or ship them without knowing what each is.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        let traffic = self.numbers_of(0..self.real_servers.len());
+        self.common_numbers().chain(traffic)
+    }
+
+    /// Those that are of no real server, [`COMMON`](Self::COMMON) of them.
+    pub fn common_numbers(&self) -> impl Iterator<Item = u64> {
         let fixed = [
             self.packets,
             self.transmitted,
@@ -142,7 +149,14 @@ impl Stats {
             self.opened,
             self.closed,
         ];
-        let traffic = self.real_servers.iter().flat_map(|t| {
+        fixed.into_iter().chain(self.drops)
+    }
+
+    /// Those of some real servers, by their numbers,
+    /// [`PER_REAL_SERVER`](Self::PER_REAL_SERVER) of each.
+    pub fn numbers_of(&self, real_servers: Range<usize>) -> impl Iterator<Item = u64> {
+        let some = self.real_servers.get(real_servers).unwrap_or_default();
+        some.iter().flat_map(|t| {
             [
                 t.connections,
                 t.packets_in,
@@ -150,8 +164,13 @@ impl Stats {
                 t.packets_out,
                 t.bytes_out,
             ]
-        });
-        fixed.into_iter().chain(self.drops).chain(traffic)
+        })
+    }
+
+    /// For how many real servers there is room.
+    #[must_use]
+    pub const fn real_servers(&self) -> usize {
+        self.real_servers.len()
     }
 
     /// The same, to be written.
@@ -181,12 +200,10 @@ impl Stats {
         fixed.into_iter().chain(&mut self.drops).chain(traffic)
     }
 
-    /// How many of the numbers matter when no more than so many real servers
-    /// have been used.
-    #[must_use]
-    pub const fn numbers_for(real_servers: usize) -> usize {
-        FIXED + DropReason::ALL.len() + PER_REAL_SERVER * real_servers
-    }
+    /// How many of the numbers are of no real server.
+    pub const COMMON: usize = FIXED + DropReason::ALL.len();
+    /// How many are of each real server.
+    pub const PER_REAL_SERVER: usize = 5;
 
     pub(crate) fn count(&mut self, verdict: Verdict) {
         self.packets += 1;
@@ -244,8 +261,6 @@ impl Stats {
 
 /// Numbers of a shard besides drops and real servers.
 const FIXED: usize = 11;
-/// Numbers of a real server.
-const PER_REAL_SERVER: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -258,11 +273,11 @@ mod tests {
         for (n, number) in (1..).zip(stats.numbers_mut()) {
             *number = n;
         }
-        assert!(stats.numbers().eq(1..=Stats::numbers_for(2) as u64));
-        assert_eq!(
-            stats.traffic(RealServerId(1)).bytes_out,
-            Stats::numbers_for(2) as u64
-        );
+        let count = (Stats::COMMON + 2 * Stats::PER_REAL_SERVER) as u64;
+        assert!(stats.numbers().eq(1..=count));
+        assert_eq!(stats.traffic(RealServerId(1)).bytes_out, count);
+        let last = stats.numbers_of(1..2);
+        assert!(last.eq(count - Stats::PER_REAL_SERVER as u64 + 1..=count));
     }
 
     #[test]

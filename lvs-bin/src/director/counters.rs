@@ -1,12 +1,6 @@
-//! A worker's counters, as the rest of the program sees them.
+//! What a worker counts besides its shard.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crossbeam::utils::CachePadded;
-use lvs_core::{Snapshot, Stats};
 use lvs_io::QueueCounters;
-
-use super::latency::LatencyBoard;
 
 /// Declares the counters a worker keeps besides its shard's.
 macro_rules! worker_counters {
@@ -19,18 +13,18 @@ macro_rules! worker_counters {
         }
 
         impl WorkerCounters {
-            const COUNT: usize = [$(stringify!($field)),+].len();
+            pub(super) const COUNT: usize = [$(stringify!($field)),+].len();
 
             /// Each counter with its name.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($field), self.$field)),+].into_iter()
             }
 
-            fn numbers(&self) -> [u64; Self::COUNT] {
+            pub(super) fn numbers(&self) -> [u64; Self::COUNT] {
                 [$(self.$field),+]
             }
 
-            fn from_numbers(numbers: [u64; Self::COUNT]) -> Self {
+            pub(super) fn from_numbers(numbers: [u64; Self::COUNT]) -> Self {
                 let [$($field),+] = numbers;
                 Self { $($field),+ }
             }
@@ -137,139 +131,5 @@ impl WorkerCounters {
         self.kicks_busy = sum.kicks_busy;
         self.kicks_link_down = sum.kicks_link_down;
         self.kicks_failed = sum.kicks_failed;
-    }
-}
-
-/// Where a worker puts its counters, now and then, and others read them.
-///
-/// *Cost:* a relaxed store a number for the worker; a load a number for a
-/// reader. Numbers of one reading may differ in age by one publication.
-#[derive(Debug)]
-pub(super) struct Board {
-    worker: CachePadded<[AtomicU64; WorkerCounters::COUNT]>,
-    shard: Vec<AtomicU64>,
-    /// Of the snapshot by which the numbers of real servers are given.
-    generation: AtomicU64,
-    pub(super) latency: LatencyBoard,
-}
-
-impl Board {
-    /// Zeroes, with room for the shape of `stats`.
-    pub(super) fn new(stats: &Stats) -> Self {
-        Self {
-            worker: CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0))),
-            shard: stats.numbers().map(|_| AtomicU64::new(0)).collect(),
-            generation: AtomicU64::new(0),
-            latency: LatencyBoard::new(),
-        }
-    }
-
-    /// Puts the worker's numbers on the board, and those of its shard, which works
-    /// by `snapshot`.
-    pub(super) fn publish(&self, worker: &WorkerCounters, stats: &Stats, snapshot: &Snapshot) {
-        for (cell, number) in self.worker.iter().zip(worker.numbers()) {
-            cell.store(number, Ordering::Relaxed);
-        }
-        let used = Stats::numbers_for(snapshot.real_server_numbers());
-        for (cell, number) in self.shard.iter().zip(stats.numbers()).take(used) {
-            cell.store(number, Ordering::Relaxed);
-        }
-        let generation = snapshot.generation();
-        self.generation.store(generation, Ordering::Release);
-    }
-
-    /// Of the snapshot by which the worker worked when it put them there.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// What was put there last; nothing of real servers that got their numbers,
-    /// by the snapshot in force, since then.
-    pub(super) fn read(&self, stats: &mut Stats, in_force: &Snapshot) -> WorkerCounters {
-        // Before the numbers: theirs are of this generation or a later one.
-        let generation = self.generation();
-        for (number, cell) in stats.numbers_mut().zip(&self.shard) {
-            *number = cell.load(Ordering::Relaxed);
-        }
-        for id in in_force.numbered_since(generation) {
-            stats.forget(id);
-        }
-        WorkerCounters::from_numbers(std::array::from_fn(|at| {
-            self.worker[at].load(Ordering::Relaxed)
-        }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use lvs_core::{Config, Limits, Network, Planner, RealServer, Scheduler, Service};
-
-    use super::*;
-
-    /// The snapshots in force when a service with its real servers is there, has
-    /// been removed, and is there again.
-    fn snapshots() -> [Arc<Snapshot>; 3] {
-        let service = Service::tcp("192.0.2.10:80".parse().unwrap(), Scheduler::RoundRobin)
-            .real_server(RealServer::direct_route([10, 0, 0, 1].into()))
-            .real_server(RealServer::direct_route([10, 0, 0, 2].into()));
-        let mut planner = Planner::new(Limits::default());
-        let network = Arc::new(Network::default());
-        [vec![service.clone()], vec![], vec![service]].map(|services| {
-            let config = Config::new(services).unwrap();
-            planner.plan(&config, &network).unwrap()
-        })
-    }
-
-    /// Every number another one.
-    fn counted() -> Stats {
-        let mut stats = Stats::new(2);
-        for (n, number) in (1u64..).zip(stats.numbers_mut()) {
-            *number = n;
-        }
-        stats
-    }
-
-    #[test]
-    fn what_is_published_reads_back() {
-        let (stats, [snapshot, removed, _]) = (counted(), snapshots());
-        let board = Board::new(&stats);
-        let counters = WorkerCounters {
-            turns: 7,
-            connections: 9,
-            ..WorkerCounters::default()
-        };
-        board.publish(&counters, &stats, &snapshot);
-        for in_force in [&snapshot, &removed] {
-            let mut read = Stats::new(2);
-            assert_eq!(board.read(&mut read, in_force), counters);
-            assert_eq!(read, stats);
-        }
-    }
-
-    #[test]
-    fn numbers_of_a_real_server_are_not_those_of_one_before() {
-        let (stats, [before, removed, again]) = (counted(), snapshots());
-        let board = Board::new(&stats);
-        let counters = WorkerCounters::default();
-        let read = || {
-            let mut read = Stats::new(2);
-            board.read(&mut read, &again);
-            read
-        };
-        let mut forgotten = stats.clone();
-        again
-            .numbered_since(before.generation())
-            .for_each(|id| forgotten.forget(id));
-        assert_ne!(forgotten, stats);
-        // Until the worker has taken the last snapshot up, what it counts is of
-        // those before.
-        for by in [&before, &removed] {
-            board.publish(&counters, &stats, by);
-            assert_eq!(read(), forgotten);
-        }
-        board.publish(&counters, &stats, &again);
-        assert_eq!(read(), stats);
     }
 }

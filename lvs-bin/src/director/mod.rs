@@ -14,6 +14,7 @@
 
 #[cfg(test)]
 mod allocation;
+mod board;
 mod burst;
 mod connections;
 mod control;
@@ -55,8 +56,8 @@ pub use latency::{Latency, WorkerLatency};
 pub use options::DirectorOptions;
 pub use stats::{DirectorStats, RealServerStats};
 
+use board::Board;
 use control::{Control, Surroundings};
-use counters::Board;
 use doorbell::Doorbell;
 use listing::Reader;
 
@@ -204,7 +205,7 @@ impl Director {
     /// others have followed it, as then numbers may be reused.
     pub(crate) fn real_servers(&self, snapshot: &Snapshot) -> Vec<RealServerStats> {
         let control = self.lock();
-        let mut shards = Stats::new(self.limits.real_servers);
+        let mut shards = Stats::new(control.snapshot.real_server_numbers());
         let mut one = shards.clone();
         for board in &self.boards {
             board.read(&mut one, snapshot);
@@ -259,7 +260,7 @@ impl Director {
     pub fn stats(&self) -> DirectorStats {
         // In hand until all are read, so that no worker counts by a later snapshot.
         let control = self.lock();
-        let mut shards = Stats::new(self.limits.real_servers);
+        let mut shards = Stats::new(control.snapshot.real_server_numbers());
         let mut one = shards.clone();
         let mut per_worker = Vec::with_capacity(self.boards.len());
         let mut per_worker_latency = Vec::with_capacity(self.boards.len());

@@ -12,9 +12,10 @@ use lvs_core::{Instant, Limits, Shard, ShardId, Snapshot};
 use lvs_io::{Lane, Mode, Punt};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::board::Board;
 use super::burst::Burst;
 use super::control::{Control, Surroundings};
-use super::counters::{Board, WorkerCounters};
+use super::counters::WorkerCounters;
 use super::doorbell::Doorbell;
 use super::handoff::{self, Exchange};
 use super::host_port::HostPort;
@@ -182,6 +183,7 @@ fn run(beginning: Beginning, ready: &mpsc::Sender<Result<(), DirectorError>>) {
         began: beginning.began,
         housekeeping_due: Instant::default(),
         published: Instant::default(),
+        publication: None,
         has_news: false,
     };
     // Nobody listening means that the start has failed elsewhere.
@@ -219,7 +221,7 @@ fn drain(worker: &mut Worker<'_>) {
             thread::sleep(Duration::from_micros(100));
         }
     }
-    worker.publish();
+    worker.publish_all();
 }
 
 /// Takes in the host's changes as they come, and how much memory it has left.

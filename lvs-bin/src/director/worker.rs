@@ -6,8 +6,9 @@ use std::time::{Duration, Instant as Clock};
 use lvs_core::{ChecksumState, Instant, Port, Shard};
 use lvs_io::{Checksum, Lane, Punt};
 
+use super::board::{Board, Publication};
 use super::burst::Burst;
-use super::counters::{Board, WorkerCounters};
+use super::counters::WorkerCounters;
 use super::doorbell::Doorbell;
 use super::handoff::Exchange;
 use super::host_port::HostPort;
@@ -41,6 +42,8 @@ pub(super) struct Worker<'m> {
     pub(super) housekeeping_due: Instant,
     /// When what it counted was published.
     pub(super) published: Instant,
+    /// The publication of its shard's numbers that is under way.
+    pub(super) publication: Option<Publication>,
     /// Whether it has counted since.
     pub(super) has_news: bool,
 }
@@ -51,9 +54,9 @@ impl<'m> Worker<'m> {
     /// Nothing here blocks, allocates, logs or fails.
     pub(super) fn turn(&mut self, now: Instant) -> bool {
         self.stopwatch.begin(now);
-        self.adopt();
+        let mut busy = self.adopt();
         self.reclaim_and_refill();
-        let mut busy = self.take_over(now);
+        busy |= self.take_over(now);
         busy |= self.hear_host(now);
         for queue in 0..self.lane.queues.len() {
             busy |= self.receive(queue, now);
@@ -69,6 +72,7 @@ impl<'m> Worker<'m> {
         self.housekeep(now);
         self.counters.turns += 1;
         self.has_news |= busy;
+        busy |= self.go_on_publishing();
         self.stopwatch.end(now, busy, self.shard.stats().opened);
         busy || self.sink.has_frames()
     }
@@ -83,6 +87,9 @@ impl<'m> Worker<'m> {
     /// while.
     pub(super) fn rest(&mut self, now: Instant) {
         self.publish_news(now);
+        if self.publication.is_some() {
+            return;
+        }
         self.bell.lie_down();
         if self.exchange.is_empty() && self.inbox.is_empty() && self.lister.is_empty() {
             self.counters.sleeps += 1;
@@ -97,16 +104,24 @@ impl<'m> Worker<'m> {
         self.sink.has_frames() || self.lane.queues.iter().any(|queue| queue.in_flight() > 0)
     }
 
-    fn adopt(&mut self) {
-        while let Some(snapshot) = self.inbox.deliver() {
+    /// Goes over to the next snapshot, a little at a time; whether there was
+    /// anything to do.
+    fn adopt(&mut self) -> bool {
+        if !self.shard.is_adopting() {
+            let Some(snapshot) = self.inbox.deliver() else {
+                return false;
+            };
             if let Some(host) = &mut self.host_port {
                 host.follow(&snapshot);
             }
-            let old = self.shard.adopt(snapshot);
+            self.shard.begin_adoption(snapshot);
+        }
+        if let Some(old) = self.shard.continue_adoption(ADOPTION_BUDGET) {
             self.inbox.retire(old);
             // Whoever gave it waits for counters from then on.
             self.housekeeping_due = Instant::default();
         }
+        true
     }
 
     fn reclaim_and_refill(&mut self) {
@@ -235,17 +250,33 @@ impl<'m> Worker<'m> {
         }
     }
 
-    /// Puts the counters where others can read them.
-    pub(super) fn publish(&mut self) {
+    /// Puts the counters where others can read them, and begins with those of its
+    /// shard.
+    fn publish(&mut self) {
         self.has_news = false;
         self.counters.packets = self.shard.stats().packets;
         self.counters.connections = self.shard.connections() as u64;
         self.counters.capacity = self.shard.capacity() as u64;
         self.counters
             .observe(self.lane.queues.iter().map(|queue| queue.counters()));
-        self.board
-            .publish(&self.counters, self.shard.stats(), self.shard.snapshot());
+        self.board.publish(&self.counters);
         self.board.latency.publish(&self.stopwatch.taken);
+        self.publication = Some(Publication::begin(&self.shard));
+        self.go_on_publishing();
+    }
+
+    /// Puts some more of its shard's counters there; whether there are more.
+    fn go_on_publishing(&mut self) -> bool {
+        let under_way = self.publication.take();
+        let publish = |at| self.board.publish_some(self.shard.stats(), at);
+        self.publication = under_way.and_then(publish);
+        self.publication.is_some()
+    }
+
+    /// Puts all its counters there, for the last time.
+    pub(super) fn publish_all(&mut self) {
+        self.publish();
+        while self.go_on_publishing() {}
     }
 }
 
@@ -253,6 +284,9 @@ impl<'m> Worker<'m> {
 /// even with several NICs, and timers that are put off once before they end,
 /// timers do not fall behind.
 const EXPIRE_BUDGET: u32 = 256;
+/// Services and real servers a turn that go over to another snapshot: some ten
+/// microseconds.
+const ADOPTION_BUDGET: u32 = 512;
 /// How often counters are published: often enough for people and scrapers,
 /// rarely enough that a few thousand stores do not show.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
@@ -334,6 +368,7 @@ mod tests {
             began: Clock::now(),
             housekeeping_due: Instant::default(),
             published: Instant::default(),
+            publication: None,
             has_news: false,
         };
         let now = Instant::default() + Duration::from_secs(1);
