@@ -37,6 +37,7 @@ struct map {
 	__u32 key_bytes;
 	__u32 value_bytes;
 	__u32 entries;
+	__u32 flags;
 };
 
 /* What a rule is about. `port` is 0 and `protocol` is 0 in address records. */
@@ -89,7 +90,10 @@ struct map rules SECTION("maps") = {
 	.type = BPF_MAP_TYPE_HASH,
 	.key_bytes = sizeof(struct key),
 	.value_bytes = sizeof(__u32),
-	.entries = 65536,
+	/* Enough for 100,000 real servers behind masquerading; memory is taken as
+	 * it fills. */
+	.entries = 524288,
+	.flags = BPF_F_NO_PREALLOC,
 };
 
 struct map present SECTION("maps") = {

@@ -85,13 +85,13 @@ impl Control {
     /// every worker. What goes wrong once it is in force is only logged.
     pub(super) fn apply(&mut self, config: &Arc<Config>) -> Result<(), DirectorError> {
         self.await_room()?;
-        let old = steers(&self.config, &self.snapshot);
-        let both = [old.as_slice(), &steers(config, &self.snapshot)].concat();
-        self.steer(&both)?;
+        if let Some(steering) = &mut self.steering {
+            steering.admit(&steers(config, &self.snapshot))?;
+        }
         let snapshot = match self.planner.plan(config, &self.network) {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                self.steer(&old)?;
+                self.steer(&steers(&self.config, &self.snapshot))?;
                 return Err(error.into());
             }
         };

@@ -32,8 +32,8 @@ impl Default for DirectorOptions {
     fn default() -> Self {
         Self {
             connections: 1 << 20,
-            services: 1024,
-            real_servers: 4096,
+            services: 16_384,
+            real_servers: 131_072,
             fragments: FragmentLimits::LINUX,
             waiting: Waiting::Adaptive,
             pin: true,

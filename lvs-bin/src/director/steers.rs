@@ -12,7 +12,7 @@ use lvs_io::program::{End, Steer};
 
 /// The traffic of a director that carries out `config`, having worked by
 /// `snapshot`: requests, replies of real servers that are or were masqueraded,
-/// and ICMP errors about tunnels.
+/// and ICMP errors about tunnels; some of it twice.
 ///
 /// The program knows addresses, not prefixes: a rule that marks packets must
 /// name the address they are sent to. Those that name none steer nothing, so
@@ -42,8 +42,6 @@ pub(super) fn steers(config: &Config, snapshot: &Snapshot) -> Vec<Steer> {
         }
         steers.extend(service.real_servers.iter().filter_map(far_end));
     }
-    steers.sort_unstable();
-    steers.dedup();
     steers
 }
 
@@ -157,7 +155,9 @@ mod tests {
         let config = Config::checked(draft).unwrap();
         let network = Arc::new(Network::default());
         let snapshot = Planner::new(Limits::default()).plan(&config, &network);
-        let steers = steers(&config, &snapshot.unwrap());
+        let mut steers = steers(&config, &snapshot.unwrap());
+        steers.sort_unstable();
+        steers.dedup();
         (steers, unsteered(&config).count())
     }
 

@@ -24,7 +24,10 @@ mod rules;
 mod stats;
 mod trial;
 
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use crate::nic::Nic;
 use crate::sys::bpf::{self, Hook, Map, Program, ProgramKind};
@@ -54,6 +57,8 @@ pub struct Steering {
     mode: XdpMode,
     shared: Shared,
     in_force: Rules,
+    /// What these were made of, if of nothing else.
+    asked: Option<Vec<Steer>>,
 }
 
 /// The program on one NIC. The fields drop in this order: detach, then unload.
@@ -102,6 +107,7 @@ impl Steering {
             mode,
             shared,
             in_force: Rules::default(),
+            asked: None,
         })
     }
 
@@ -145,10 +151,33 @@ impl Steering {
     /// *Errors*: [`Error::Full`], [`Error::Protocol`], [`Error::Refused`]; what
     /// was in force is in force again then.
     ///
-    /// *Cost*: a system call for each entry that differs; tens of milliseconds
-    /// of waiting when there are both additions and deletions.
+    /// *Cost*: some tenths of a microsecond for each of `steers` and each entry that
+    /// differs; tens of milliseconds of waiting when there are both additions and
+    /// deletions. Nothing but a comparison for what was asked last.
     pub fn update(&mut self, steers: &[Steer]) -> Result<(), Error> {
-        let wanted = Rules::of(steers)?;
+        if self.asked.as_deref() == Some(steers) {
+            return Ok(());
+        }
+        self.enforce(Rules::of(steers)?)?;
+        self.asked = Some(steers.to_vec());
+        Ok(())
+    }
+
+    /// Steers `steers`, too, on all NICs.
+    ///
+    /// *Errors* and *cost*: as of [`update`](Self::update), without the waiting.
+    pub fn admit(&mut self, steers: &[Steer]) -> Result<(), Error> {
+        if self.asked.as_deref() == Some(steers) {
+            return Ok(());
+        }
+        let both = self.in_force.and(&Rules::of(steers)?);
+        self.enforce(both)?;
+        self.asked = None;
+        Ok(())
+    }
+
+    /// Puts other rules in force, or leaves those that are.
+    fn enforce(&mut self, wanted: Rules) -> Result<(), Error> {
         let steps = rules::steps(&self.in_force.entries, &wanted.entries);
         let added = |step: &&rules::Step| step.before.is_none();
         let most = self.in_force.entries.len() + steps.grow.iter().filter(added).count();
@@ -159,14 +188,12 @@ impl Steering {
                 capacity,
             });
         }
-        match self.change(&steps, wanted.present) {
-            Ok(()) => self.in_force = wanted,
-            Err(error) => {
-                // Should this fail as well, frames are steered in vain at worst.
-                drop(self.announce(self.in_force.present));
-                return Err(error);
-            }
+        if let Err(error) = self.change(&steps, wanted.present) {
+            // Should this fail as well, frames are steered in vain at worst.
+            drop(self.announce(self.in_force.present));
+            return Err(error);
         }
+        self.in_force = wanted;
         Ok(())
     }
 
@@ -212,23 +239,54 @@ impl Steering {
     }
 
     fn take(&self, steps: &[rules::Step], taken: &mut Vec<rules::Step>) -> Result<(), Error> {
-        for step in steps {
-            self.write(&step.key, step.after)?;
-            taken.push(*step);
+        let is_alike =
+            |one: &rules::Step, next: &rules::Step| one.after.is_some() == next.after.is_some();
+        for steps in steps.chunk_by(is_alike) {
+            for steps in steps.chunks(AT_ONCE) {
+                let (done, result) = self.write_all(steps);
+                taken.extend(&steps[..done]);
+                result.map_err(|error| Error::refused(Step::WriteRules, error))?;
+            }
         }
         Ok(())
     }
 
-    fn write(&self, key: &rules::Key, value: Option<u32>) -> Result<(), Error> {
+    /// Takes steps that either all write a value or all remove one; how many are
+    /// taken, all if there was no error.
+    fn write_all(&self, steps: &[rules::Step]) -> (usize, io::Result<()>) {
+        let keys: Vec<rules::Key> = steps.iter().map(|step| step.key).collect();
+        let values = steps.iter().filter_map(|step| step.after);
+        let values: Vec<[u8; 4]> = values.map(u32::to_ne_bytes).collect();
+        let (mut done, mut patience) = (0, PATIENCE);
+        loop {
+            let (keys, rules) = (keys[done..].as_flattened(), &self.shared.rules);
+            let (more, result) = match values.get(done..) {
+                Some(values) if !values.is_empty() => rules.insert_all(keys, values.as_flattened()),
+                _ => rules.remove_all(keys),
+            };
+            done += more;
+            let Err(error) = result else {
+                return (steps.len(), Ok(()));
+            };
+            match error.raw_os_error() {
+                // Gone already is as good.
+                Some(libc::ENOENT) => done += 1,
+                // The kernel keeps some memory for new entries at hand and gets more
+                // while we wait.
+                Some(libc::ENOMEM | libc::EBUSY) if patience > 0 => {
+                    patience -= u32::from(more == 0);
+                    thread::sleep(Duration::from_micros(100));
+                }
+                _ => return (done, Err(error)),
+            }
+        }
+    }
+
+    fn write(&self, key: &rules::Key, value: Option<u32>) -> io::Result<()> {
         match value {
             Some(value) => self.shared.rules.insert(key, &value.to_ne_bytes()),
-            None => match self.shared.rules.remove(key) {
-                // Gone already is as good.
-                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-                result => result,
-            },
+            None => self.shared.rules.remove(key),
         }
-        .map_err(|error| Error::refused(Step::WriteRules, error))
     }
 
     fn announce(&self, present: u32) -> Result<(), Error> {
@@ -291,6 +349,11 @@ fn set_mac(own: &Map, mac: [u8; 6]) -> Result<(), Error> {
 }
 
 const XDP: ProgramKind = ProgramKind::XdpFrags;
+
+/// Entries that are written with one system call.
+const AT_ONCE: usize = 4096;
+/// How often the kernel is waited for in vain while these are written.
+const PATIENCE: u32 = 100;
 
 /// What clang made of `bpf/steer.bpf.c`.
 static OBJECT: &[u8] = include_bytes!("../../bpf/steer.bpf.o");

@@ -1,6 +1,6 @@
 //! What the committed object defines: maps, programs, a licence.
 //!
-//! A map is a `struct map` (four words) in section `maps`, named by its symbol.
+//! A map is a `struct map` (five words) in section `maps`, named by its symbol.
 //! A program is the whole of its section; each reference to a map is a
 //! relocation, filled in with the map's descriptor.
 
@@ -99,6 +99,7 @@ fn shape(definitions: &[u8], offset: u64) -> Result<MapShape, ElfError> {
         key_bytes: word(1)?,
         value_bytes: word(2)?,
         entries: word(3)?,
+        flags: word(4)?,
     })
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct MapShape {
     pub(crate) key_bytes: u32,
     pub(crate) value_bytes: u32,
     pub(crate) entries: u32,
+    /// `BPF_F_*`.
+    pub(crate) flags: u32,
 }
 
 impl Map {
@@ -46,7 +48,7 @@ impl Map {
             key_bytes: shape.key_bytes,
             value_bytes: shape.value_bytes,
             entries: shape.entries,
-            flags: 0,
+            flags: shape.flags,
             inner: 0,
             numa_node: 0,
             name: object_name(name),
@@ -87,6 +89,35 @@ impl Map {
         unsafe { bpf(MAP_DELETE, &mut attr) }.map(drop)
     }
 
+    /// Writes the values of many keys, new or not, each laid behind the one before:
+    /// how many, and what kept it from writing all.
+    pub(crate) fn insert_all(&self, keys: &[u8], values: &[u8]) -> (usize, io::Result<()>) {
+        let count = keys.len() / self.key_bytes;
+        if keys.len() != count * self.key_bytes || values.len() != count * self.value_bytes {
+            return (0, Err(io::Error::from_raw_os_error(libc::EINVAL)));
+        }
+        let mut attr = self.batch(keys, count, values.as_ptr() as u64);
+        // SAFETY: MapBatch is laid out as the attr of the batch commands; keys and
+        // values are readable for `count` of the map's sizes, as just checked.
+        let result = unsafe { bpf(MAP_UPDATE_BATCH, &mut attr) };
+        (attr.count as usize, result.map(drop))
+    }
+
+    /// Takes many keys out, until one is not in: how many, and what kept it from
+    /// taking out all.
+    ///
+    /// *Errors*: ENOENT when the next is not in.
+    pub(crate) fn remove_all(&self, keys: &[u8]) -> (usize, io::Result<()>) {
+        let count = keys.len() / self.key_bytes;
+        if count == 0 {
+            return (0, Ok(()));
+        }
+        let mut attr = self.batch(keys, count, 0);
+        // SAFETY: as in `insert_all`; this command reads no values.
+        let result = unsafe { bpf(MAP_DELETE_BATCH, &mut attr) };
+        (attr.count as usize, result.map(drop))
+    }
+
     /// Reads the value of `key`; of a per-CPU map, those of all possible CPUs,
     /// each in a multiple of eight bytes.
     pub(crate) fn lookup(&self, key: &[u8]) -> io::Result<Vec<u8>> {
@@ -105,6 +136,19 @@ impl Map {
             pad: 0,
             key: key.as_ptr() as u64,
             value,
+            flags: 0,
+        }
+    }
+
+    fn batch(&self, keys: &[u8], count: usize, values: u64) -> MapBatch {
+        MapBatch {
+            in_batch: 0,
+            out_batch: 0,
+            keys: keys.as_ptr() as u64,
+            values,
+            count: count as u32,
+            map: self.fd.as_raw_fd() as u32,
+            element_flags: 0,
             flags: 0,
         }
     }
@@ -386,6 +430,19 @@ struct MapElement {
 }
 
 #[repr(C)]
+struct MapBatch {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    /// How many are given; afterwards, how many are done.
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+#[repr(C)]
 struct ProgLoad {
     kind: u32,
     count: u32,
@@ -435,6 +492,8 @@ const MAP_CREATE: libc::c_long = 0;
 const MAP_LOOKUP: libc::c_long = 1;
 const MAP_UPDATE: libc::c_long = 2;
 const MAP_DELETE: libc::c_long = 3;
+const MAP_UPDATE_BATCH: libc::c_long = 26;
+const MAP_DELETE_BATCH: libc::c_long = 27;
 const PROG_LOAD: libc::c_long = 5;
 const PROG_TEST_RUN: libc::c_long = 10;
 const LINK_CREATE: libc::c_long = 28;

@@ -55,28 +55,33 @@ fn rules_that_do_not_fit_change_nothing() {
     in_namespace(|bed| {
         let (mut steering, _wire) = bed.steer(XdpMode::Generic, &[service([192, 0, 2, 1], None)]);
         let kept = |steering: &Steering| takes(steering, "198.51.100.7:4", "192.0.2.1:80");
-        // With the address's record, one more than there is room for.
-        let mut ports: Vec<Steer> = (0..=u16::MAX)
-            .map(|port| service([192, 0, 2, 2], Some(port)))
+        // With the addresses' records, one more than there is room for.
+        let ports = (1..=u16::MAX).map(Some);
+        let mut ports: Vec<Steer> = (2..10)
+            .flat_map(|last| {
+                ports
+                    .clone()
+                    .map(move |port| service([192, 0, 2, last], port))
+            })
             .collect();
         let error = steering.update(&ports).unwrap_err();
         assert!(matches!(
             error,
             Error::Full {
-                wanted: 65_538,
-                capacity: 65_536
+                wanted: 524_289,
+                capacity: 524_288
             }
         ));
         assert!(kept(&steering));
         assert!(!takes(&steering, "198.51.100.7:4", "192.0.2.2:80"));
         // All that there is room for, beside the rule in force.
-        ports.truncate(65_534);
+        ports.pop();
         ports.push(service([192, 0, 2, 1], None));
         steering.update(&ports).unwrap();
         assert!(kept(&steering));
         assert!(takes(&steering, "198.51.100.7:4", "192.0.2.2:80"));
         // What replaces it must fit beside it, or there would be a gap.
-        let swap = [service([192, 0, 2, 3], Some(80))];
+        let swap = [service([192, 0, 2, 10], Some(80))];
         assert!(matches!(steering.update(&swap), Err(Error::Full { .. })));
         assert!(kept(&steering));
         steering.update(&[]).unwrap();
