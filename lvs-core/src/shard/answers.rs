@@ -51,14 +51,19 @@ impl Step<'_, '_> {
     /// kernel looks for one by the real server's address, which it does not quote.
     pub(super) fn count_answer(&mut self, buf: &PacketBuf<'_>, flow: &FlowKey) {
         self.stats.answers += 1;
-        let found = self.table.find(flow, self.table.hash(flow), None);
-        if let Some((at, Direction::Request)) = found
-            && let Some(entry) = self.table.entry(at)
-            && entry.method() != Method::Masquerade
-        {
-            let id = entry.real_server();
+        if let Some(id) = self.answered_for(flow) {
             self.count_answer_of(buf, id);
         }
+    }
+
+    /// The real server at which an answer about a packet of `flow` counts.
+    pub(super) fn answered_for(&self, flow: &FlowKey) -> Option<RealServerId> {
+        let found = self.table.find(flow, self.table.hash(flow), None);
+        let Some((at, Direction::Request)) = found else {
+            return None;
+        };
+        let entry = self.table.entry(at)?;
+        (entry.method() != Method::Masquerade).then(|| entry.real_server())
     }
 
     /// Counts an answer that lies in `buf` as a packet of a real server to a client.

@@ -18,8 +18,9 @@ impl Step<'_, '_> {
     /// Puts a new connection in the place of one that makes way for it.
     ///
     /// The old one counts at its real server until the new one has been
-    /// scheduled, and where none is, the answer counts as a packet of the old one:
-    /// the kernel's ends with the next tick of its clock.
+    /// scheduled. The kernel's ends with the next tick of its clock, so that until
+    /// then an answer counts as a packet of the old one where it does not as one of
+    /// a new one.
     pub(super) fn begin_anew(
         &mut self,
         buf: &mut PacketBuf<'_>,
@@ -39,7 +40,9 @@ impl Step<'_, '_> {
             return outcome;
         };
         let verdict = self.stop(buf, packet, stopped);
-        if !matches!(verdict, Verdict::Drop(_)) && method != Method::Masquerade {
+        let is_sent = !matches!(verdict, Verdict::Drop(_));
+        let is_of_old = method != Method::Masquerade && self.answered_for(&packet.flow).is_none();
+        if is_sent && is_of_old {
             self.count_answer_of(buf, id);
         }
         Ok(verdict)
