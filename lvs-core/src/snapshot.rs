@@ -7,7 +7,8 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::num::NonZeroU32;
 
 use crate::config::{
-    Config, ForwardingMethod, Persistence, RealServerId, ServiceKey, Setting, Settings, Weight,
+    Config, ForwardingMethod, Persistence, RealServer, RealServerId, Service, ServiceKey, Setting,
+    Settings, Weight,
 };
 use crate::conn::Lifetimes;
 use crate::end_table::EndTable;
@@ -100,6 +101,8 @@ pub(crate) struct PlannedService {
     /// an address of the host's own. Others only pass, and are routed.
     pub(crate) is_reached: bool,
     pub(crate) roster: Roster,
+    /// The numbers of its real servers, in the order of the configuration.
+    pub(crate) numbers: Vec<RealServerId>,
     /// How the shard is found that begins its connections; `None` for the one
     /// whose queue receives them.
     pub(crate) owner: Option<Owner>,
@@ -149,6 +152,16 @@ impl Snapshot {
     }
 
     /// Each service's real servers with their numbers, in configuration order.
+    pub fn configured(&self) -> impl Iterator<Item = (&Service, &RealServer, RealServerId)> {
+        let services = self.config.services().iter().zip(&self.services);
+        services.flat_map(|(service, planned)| {
+            let real_servers = service.real_servers.iter().zip(&planned.numbers);
+            real_servers.map(move |(real_server, id)| (service, real_server, *id))
+        })
+    }
+
+    /// All real servers by their services' keys, with their numbers, in the order of
+    /// these.
     pub fn real_servers(&self) -> impl Iterator<Item = (ServiceKey, IpAddr, u16, RealServerId)> {
         self.real_servers
             .iter()

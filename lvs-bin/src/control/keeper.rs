@@ -1,12 +1,14 @@
 //! A running director and where its configuration comes from: [`Keeper`].
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use lvs_core::Draft;
+use lvs_core::{Draft, ServiceKey};
 
 use super::{Operator, Plan, Table};
 use crate::config::{self, Faults, Settings, written};
@@ -225,6 +227,15 @@ impl Keeper {
     }
 
     fn plan(&self, before: &Draft, after: &Draft) -> Plan {
+        // Most plans concern little, and many nothing.
+        let connections = LazyCell::new(|| self.connections());
+        Plan::between(before, after, |key, at| {
+            connections.get(&(key, at)).copied().unwrap_or_default()
+        })
+    }
+
+    /// The connections of each real server, those of clients remembered included.
+    fn connections(&self) -> HashMap<(ServiceKey, SocketAddr), u64> {
         let real_servers = self.operator.director().stats().real_servers;
         let each = real_servers.iter().map(|it| {
             let connections = u64::from(it.active) + u64::from(it.inactive);
@@ -233,10 +244,7 @@ impl Keeper {
                 connections + u64::from(it.persistent),
             )
         });
-        let connections: HashMap<_, _> = each.collect();
-        Plan::between(before, after, |key, at| {
-            connections.get(&(key, at)).copied().unwrap_or_default()
-        })
+        each.collect()
     }
 }
 

@@ -156,8 +156,7 @@ impl Operator {
                 Ok(())
             }
             O::Zero(key) => {
-                let mut services = self.table.draft().services.iter();
-                if key.is_some_and(|key| !services.any(|service| service.key == key)) {
+                if key.is_some_and(|key| !self.table.has(key)) {
                     return Err(KernelError::NoSuch);
                 }
                 self.accounts.zero(key);

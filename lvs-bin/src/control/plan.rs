@@ -142,6 +142,9 @@ impl Planning<'_> {
     }
 
     fn service(&mut self, before: &Service, after: &Service) {
+        if before == after {
+            return;
+        }
         let key = after.key;
         let (old, new) = (written::service(before), written::service(after));
         self.change(Changed::Service(key), &old, &new, 0);
@@ -152,6 +155,9 @@ impl Planning<'_> {
         let (old, new) = (of(before), of(after));
         for real_server in &before.real_servers {
             let at = end(&key, real_server);
+            if new.get(&at) == Some(real_server) {
+                continue;
+            }
             let connections = (self.connections)(key, at);
             let of = Changed::RealServer(key, at);
             let Some(after) = new.get(&at) else {

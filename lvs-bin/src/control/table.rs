@@ -9,17 +9,22 @@ use std::time::Duration;
 
 use lvs_core::network::Resolution;
 use lvs_core::{
-    Config, Draft, Family, ForwardingMethod, Network, RealServer, Scheduler, Service, ServiceKey,
+    Draft, Family, ForwardingMethod, Network, RealServer, Scheduler, Service, ServiceKey,
 };
 
 use super::Daemons;
 use crate::ipvsadm::{Daemon, DaemonRole, KernelError, ServiceRequest};
 
 /// A configuration under an operator's hands.
+///
+/// *Cost:* an operation takes as long as its service has real servers, but for the
+/// removal of a service, which takes as long as there are services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     draft: Draft,
     daemons: Daemons,
+    /// The place of each service.
+    places: HashMap<ServiceKey, usize>,
 }
 
 impl Table {
@@ -27,10 +32,12 @@ impl Table {
     /// their service's, so that port 0 is only ever what an operator said.
     #[must_use]
     pub fn new(draft: Draft) -> Self {
-        Self {
+        let mut table = Self {
             draft: with_ports(draft),
-            daemons: Daemons::default(),
-        }
+            ..Self::default()
+        };
+        table.place_from(0);
+        table
     }
 
     /// Goes on with another configuration, as [`new`](Self::new) begins with it;
@@ -43,6 +50,8 @@ impl Table {
             service.edits = edits.get(&service.key).copied().unwrap_or_default();
         }
         self.draft.is_backup = before.is_backup;
+        self.places.clear();
+        self.place_from(0);
     }
 
     /// What the operations so far come to.
@@ -72,7 +81,10 @@ impl Table {
             return Err(KernelError::Exists);
         }
         let service = service(asked)?;
-        self.change(|draft| draft.services.push(service))
+        service.check().map_err(|_| KernelError::Invalid)?;
+        self.places.insert(service.key, self.draft.services.len());
+        self.draft.services.push(service);
+        Ok(())
     }
 
     /// Replaces the settings of a service.
@@ -82,8 +94,7 @@ impl Table {
     pub fn edit_service(&mut self, asked: &ServiceRequest) -> Result<(), KernelError> {
         let place = self.position(asked.key).ok_or(KernelError::NoSuch)?;
         let edited = service(asked)?;
-        self.change(|draft| {
-            let service = &mut draft.services[place];
+        self.change(place, |service| {
             let real_servers = std::mem::take(&mut service.real_servers);
             *service = Service {
                 real_servers,
@@ -100,12 +111,15 @@ impl Table {
     pub fn delete_service(&mut self, key: ServiceKey) -> Result<(), KernelError> {
         let place = self.position(key).ok_or(KernelError::NoSuch)?;
         self.draft.services.remove(place);
+        self.places.remove(&key);
+        self.place_from(place);
         Ok(())
     }
 
     /// Removes every service.
     pub fn flush(&mut self) {
         self.draft.services.clear();
+        self.places.clear();
     }
 
     /// Adds a real server.
@@ -128,7 +142,7 @@ impl Table {
             return Err(KernelError::Exists);
         }
         allow_address(real_server.address, network)?;
-        self.change(|draft| draft.services[place].real_servers.push(real_server))
+        self.change(place, |service| service.real_servers.push(real_server))
     }
 
     /// Replaces the settings of a real server.
@@ -146,8 +160,7 @@ impl Table {
         allow_numbers(&real_server)?;
         let at = self.server(place, end(&real_server));
         let at = at.ok_or(KernelError::NotFound)?;
-        self.change(|draft| {
-            let service = &mut draft.services[place];
+        self.change(place, |service| {
             service.real_servers[at] = real_server;
             service.edits = service.edits.wrapping_add(1);
         })
@@ -219,8 +232,20 @@ impl Table {
         Ok(())
     }
 
+    /// Whether there is such a service.
+    #[must_use]
+    pub fn has(&self, key: ServiceKey) -> bool {
+        self.places.contains_key(&key)
+    }
+
     fn position(&self, key: ServiceKey) -> Option<usize> {
-        self.draft.services.iter().position(|it| it.key == key)
+        self.places.get(&key).copied()
+    }
+
+    /// Notes the places of services from one on.
+    fn place_from(&mut self, first: usize) {
+        let moved = self.draft.services.iter().enumerate().skip(first);
+        self.places.extend(moved.map(|(place, it)| (it.key, place)));
     }
 
     /// The place of a real server in a service.
@@ -238,12 +263,17 @@ impl Table {
         Ok(())
     }
 
-    /// Makes a change that the director can serve, or none.
-    fn change(&mut self, change: impl FnOnce(&mut Draft)) -> Result<(), KernelError> {
-        let mut draft = self.draft.clone();
-        change(&mut draft);
-        Config::checked(draft.clone()).map_err(|_| KernelError::Invalid)?;
-        self.draft = draft;
+    /// Changes a service to one that the director can serve, or not at all.
+    fn change(
+        &mut self,
+        place: usize,
+        change: impl FnOnce(&mut Service),
+    ) -> Result<(), KernelError> {
+        let service = &mut self.draft.services[place];
+        let mut changed = service.clone();
+        change(&mut changed);
+        changed.check().map_err(|_| KernelError::Invalid)?;
+        *service = changed;
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use super::error::DirectorError;
 use super::mailbox::Publisher;
 use super::steers::{own_ends, steers, unsteered};
 use super::surroundings;
-use super::witness::{LinkState, News, Seen, Witness};
+use super::witness::{LinkState, Links, News, Seen, Witness};
 
 /// Where the network comes from.
 pub(super) enum Surroundings {
@@ -108,7 +108,7 @@ impl Control {
     /// Lets the traffic of the configuration in force come.
     pub(super) fn open(&mut self) -> Result<(), DirectorError> {
         // What is so at the start, whoever starts it asks for.
-        self.witness.begin(self.seen());
+        self.witness.begin(self.seen(self.links()));
         self.warn_of_unserved();
         self.take_detour(&self.snapshot.clone());
         self.steer(&steers(&self.config, &self.snapshot))
@@ -180,26 +180,33 @@ impl Control {
 
     /// What has changed around the director since it was told last.
     pub(super) fn news(&mut self, now: Clock) -> Vec<News> {
-        let seen = self.seen();
+        let links = self.links();
+        if self.witness.knows(&links, self.snapshot.generation()) {
+            return Vec::new();
+        }
+        let seen = self.seen(links);
         self.witness.news(seen, now)
     }
 
-    fn seen(&self) -> Seen {
-        let links = match &self.surroundings {
+    fn links(&self) -> Links {
+        match &self.surroundings {
             Surroundings::Host(mirror) => {
                 let state = |nic: &Nic| LinkState::of(mirror.view().link(nic.index));
                 let links = self.nics.iter().map(|nic| (nic.name.clone(), state(nic)));
                 links.collect()
             }
             Surroundings::Fixed(_) => Vec::new(),
-        };
+        }
+    }
+
+    fn seen(&self, links: Links) -> Seen {
+        let real_servers = self.snapshot.real_servers();
+        let mut real_servers: Vec<_> = real_servers.map(|(_, address, _, _)| address).collect();
+        real_servers.sort_unstable();
         Seen {
             links,
-            real_servers: self
-                .snapshot
-                .real_servers()
-                .map(|(_, address, _, _)| address)
-                .collect(),
+            generation: self.snapshot.generation(),
+            real_servers,
             unreachable: self
                 .snapshot
                 .unreachable()

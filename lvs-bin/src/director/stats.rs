@@ -1,12 +1,11 @@
 //! What a director has done: [`DirectorStats`].
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 
 use lvs_core::{
-    DropReason, ForwardingMethod, Loads, RealServer, RealServerId, ServiceKey, Snapshot, Stats,
-    Traffic,
+    DropReason, ForwardingMethod, Loads, RealServer, RealServerId, Service, ServiceKey, Snapshot,
+    Stats, Traffic,
 };
 
 use super::counters::WorkerCounters;
@@ -78,33 +77,21 @@ pub(super) fn real_servers(
     loads: &Loads,
     shards: &Stats,
 ) -> Vec<RealServerStats> {
-    let numbers: HashMap<(ServiceKey, SocketAddr), RealServerId> = snapshot
-        .real_servers()
-        .map(|(key, address, port, id)| ((key, (address, port).into()), id))
-        .collect();
-    let row = |service: ServiceKey, real_server: &RealServer| {
-        let port = real_server.port_in(&service);
-        let address = SocketAddr::new(real_server.address, port);
-        let id = *numbers.get(&(service, address))?;
+    let row = |(service, real_server, id): (&Service, &RealServer, RealServerId)| {
+        let port = real_server.port_in(&service.key);
         let (active, inactive) = loads.connections(id);
-        Some(RealServerStats {
-            service,
-            address,
+        RealServerStats {
+            service: service.key,
+            address: SocketAddr::new(real_server.address, port),
             forwarding: real_server.forwarding,
             weight: real_server.share().get(),
             active,
             inactive,
             persistent: loads.templates(id),
             traffic: shards.traffic(id),
-        })
+        }
     };
-    let services = snapshot.config().services().iter();
-    services
-        .flat_map(|service| {
-            let each = service.real_servers.iter();
-            each.filter_map(|it| row(service.key(), it))
-        })
-        .collect()
+    snapshot.configured().map(row).collect()
 }
 
 /// A table for people; columns as in `ipvsadm -L --stats`.

@@ -3,7 +3,7 @@
 //! It only compares: the follower's thread shows it what is so, and logs what
 //! it answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant as Clock};
@@ -13,13 +13,18 @@ use lvs_io::netlink::Link;
 /// What is so around a director.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// Its NICs by name, in their order.
-    pub(super) links: Vec<(String, LinkState)>,
-    /// All real servers.
-    pub(super) real_servers: BTreeSet<IpAddr>,
+    /// Its NICs.
+    pub(super) links: Links,
+    /// The snapshot that the rest is from.
+    pub(super) generation: u64,
+    /// All real servers, sorted.
+    pub(super) real_servers: Vec<IpAddr>,
     /// Those that cannot be sent to, and why.
     pub(super) unreachable: BTreeMap<IpAddr, &'static str>,
 }
+
+/// NICs by name, in their order.
+pub(super) type Links = Vec<(String, LinkState)>;
 
 /// Whether a NIC can carry frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,12 +131,20 @@ impl Witness {
         self.told = Some(seen);
     }
 
+    /// Whether there is nothing to tell of these NICs and of a snapshot.
+    ///
+    /// *Cost:* none to speak of, where many real servers would have to be looked at.
+    pub(super) fn knows(&self, links: &Links, generation: u64) -> bool {
+        let told = self.told.as_ref();
+        told.is_none_or(|told| told.generation == generation && told.links == *links)
+    }
+
     /// What is other than was told last.
     pub(super) fn news(&mut self, seen: Seen, now: Clock) -> Vec<News> {
         let Some(told) = &self.told else {
             return Vec::new();
         };
-        if *told == seen || self.silent_until.is_some_and(|until| now < until) {
+        if self.silent_until.is_some_and(|until| now < until) {
             return Vec::new();
         }
         let mut news = links(told, &seen);
@@ -167,7 +180,7 @@ fn real_servers(told: &Seen, seen: &Seen) -> Vec<News> {
         .unreachable
         .keys()
         .filter(|address| !seen.unreachable.contains_key(*address))
-        .filter(|address| seen.real_servers.contains(*address))
+        .filter(|address| seen.real_servers.binary_search(address).is_ok())
         .map(|address| News::Reachable(*address));
     worse.chain(better).collect()
 }
@@ -186,6 +199,7 @@ mod tests {
         let address = |last: u8| IpAddr::from([10, 0, 0, last]);
         Seen {
             links: vec![("eth0".to_owned(), link)],
+            generation: 1,
             real_servers: (0..100).map(address).collect(),
             unreachable: unreachable
                 .iter()

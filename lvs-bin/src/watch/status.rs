@@ -169,15 +169,18 @@ struct Table<'t>(&'t [Vec<String>]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| {
-            let cells = self.0.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
+        let mut widths: Vec<usize> = Vec::new();
         for row in self.0 {
-            for (column, cell) in row.iter().enumerate() {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        for row in self.0 {
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 match column {
-                    0 => write!(f, "{cell:0$}", width(0))?,
-                    _ => write!(f, "  {cell:>0$}", width(column))?,
+                    0 => write!(f, "{cell:width$}")?,
+                    _ => write!(f, "  {cell:>width$}")?,
                 }
             }
             writeln!(f)?;

@@ -261,8 +261,12 @@ impl Service {
         self.key
     }
 
-    /// Checks the service and its real servers.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks the service and its real servers, as [`Config::checked`] does.
+    ///
+    /// *Errors:* the first rule broken. *Cost:* n log n of its real servers.
+    ///
+    /// [`Config::checked`]: super::Config::checked
+    pub fn check(&self) -> Result<(), ConfigError> {
         let key = self.key();
         let port = key.address().map(|vip| vip.port());
         if port == Some(0) && self.persistence.is_none() {
@@ -276,7 +280,7 @@ impl Service {
         {
             return Err(ConfigError::MaskOfOtherFamily(key));
         }
-        for (index, real_server) in self.real_servers.iter().enumerate() {
+        for real_server in &self.real_servers {
             real_server.check()?;
             if Family::of(real_server.address) != key.family()
                 && !matches!(real_server.forwarding, ForwardingMethod::Tunnel(_))
@@ -286,18 +290,25 @@ impl Service {
                     real_server: real_server.address,
                 });
             }
-            let at = |rs: &RealServer| (rs.address, rs.port_in(&key));
-            if self.real_servers[..index]
-                .iter()
-                .any(|earlier| at(earlier) == at(real_server))
-            {
-                return Err(ConfigError::DuplicateRealServer {
-                    service: key,
-                    real_server: SocketAddr::new(real_server.address, real_server.port_in(&key)),
-                });
-            }
         }
-        Ok(())
+        match self.twin() {
+            Some(real_server) => Err(ConfigError::DuplicateRealServer {
+                service: key,
+                real_server,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Where there is more than one real server.
+    fn twin(&self) -> Option<SocketAddr> {
+        let ends = self.real_servers.iter();
+        let ends = ends.map(|it| SocketAddr::new(it.address, it.port_in(&self.key)));
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort_unstable();
+        ends.windows(2)
+            .find(|pair| pair[0] == pair[1])
+            .map(|pair| pair[0])
     }
 }
 

@@ -170,6 +170,7 @@ impl Planner {
             key,
             is_reached: is_reached(key, network),
             roster: Roster::new(terms, before, &listed),
+            numbers: listed.iter().map(|member| member.id).collect(),
             owner,
             owners: owner.into_iter().collect(),
             persistence: service.persistence,
