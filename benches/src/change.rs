@@ -109,7 +109,9 @@ impl fmt::Display for Size {
     }
 }
 
-fn vip(service: u32) -> IpAddr {
+/// The address of a service, by its place.
+#[must_use]
+pub fn vip(service: u32) -> IpAddr {
     Ipv4Addr::from_bits(u32::from_be_bytes([172, 20, 0, 0]) + service).into()
 }
 
