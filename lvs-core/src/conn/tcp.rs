@@ -199,7 +199,7 @@ pub const fn timeout(state: TcpState, timeouts: &Timeouts) -> Duration {
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
+pub(crate) const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
 /// A table by state; the columns are SYN, FIN, ACK, RST.

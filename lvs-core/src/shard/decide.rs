@@ -126,7 +126,11 @@ impl Step<'_, '_> {
         if !settings.is_on(Setting::ExpireNodestConn) {
             return Err(DropReason::RealServerGone.into());
         }
-        self.end_with_template(at);
+        if method != Method::Masquerade && self.is_refused_by_host(buf, packet) {
+            self.reset(at, id);
+        } else {
+            self.end(at);
+        }
         self.unknown(buf, packet)
     }
 

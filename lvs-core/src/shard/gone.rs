@@ -5,12 +5,13 @@
 
 use super::decide::Step;
 use super::observe::is_one_sided;
-use crate::config::{Setting, Settings, Weight};
+use super::schedule::may_begin;
+use crate::config::{RealServerId, Setting, Settings, Weight};
 use crate::conn::sctp::SctpState;
-use crate::conn::tcp::TcpState;
-use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Entry, Method, State, TEMPLATE};
+use crate::conn::tcp::{RST, TcpState};
+use crate::conn::{ACTIVE, ASSURED, CONTROLLED, Direction, Entry, Method, State, TEMPLATE};
 use crate::forward::Stopped;
-use crate::packet::{Packet, PacketBuf};
+use crate::packet::{Kind, Packet, PacketBuf};
 use crate::snapshot::PlannedRealServer;
 use crate::verdict::Verdict;
 
@@ -46,6 +47,24 @@ impl Step<'_, '_> {
             self.count_answer_of(buf, id);
         }
         Ok(verdict)
+    }
+
+    /// Whether the host, to which a packet of no connection is left, refuses it by
+    /// resetting: as far as anybody can tell who does not know what listens there.
+    pub(super) fn is_refused_by_host(&self, buf: &PacketBuf<'_>, packet: &Packet) -> bool {
+        let asked = self.snapshot.service_asked(buf.ingress(), packet);
+        let begins = asked.is_some_and(|service| may_begin(packet, &service.settings));
+        matches!(packet.kind, Kind::Tcp { flags } if flags & RST == 0) && !begins
+    }
+
+    /// Closes a connection that is not masqueraded, a packet of which the host
+    /// refuses: the kernel sees the host's reset before the next tick of its clock,
+    /// by which the connection was to end, and takes it for the real server's.
+    pub(super) fn reset(&mut self, at: u32, id: RealServerId) {
+        let reset = Kind::Tcp { flags: RST };
+        let lifetime = self.move_state(at, id, reset, Direction::Reply);
+        let now = self.now.tick();
+        self.table.extend(at, now.after(lifetime), now);
     }
 
     /// Ends a connection before its time, and its template with it, if nothing

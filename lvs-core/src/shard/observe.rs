@@ -45,7 +45,13 @@ impl Step<'_, '_> {
 
     /// Moves a connection's state by a packet; how long it is kept in it, in ticks.
     #[inline(never)]
-    fn move_state(&mut self, at: u32, id: RealServerId, kind: Kind, direction: Direction) -> u32 {
+    pub(super) fn move_state(
+        &mut self,
+        at: u32,
+        id: RealServerId,
+        kind: Kind,
+        direction: Direction,
+    ) -> u32 {
         let (snapshot, defence) = (self.snapshot, &*self.defence);
         let lifetimes = &snapshot.lifetimes;
         let Some(mut entry) = self.table.entry_mut(at) else {
