@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::shape::{self, Outcome, Refusal};
+use super::shape::{self, ConnectionPage, Cursor, Outcome, Refusal};
 use crate::ipvsadm::{
     Connection, Control, Daemon, DaemonRole, KernelError, Operation, Service, ServiceRequest,
 };
@@ -304,7 +304,15 @@ impl Control for Client<'_> {
     }
 
     fn connections(&self) -> Vec<Connection> {
-        self.list("/v1/connections", |it: shape::Connection| Ok(it.into()))
+        let mut all = Vec::new();
+        let mut next = Some(Cursor::default());
+        while let Some(Cursor { worker, place }) = next {
+            let path = format!("/v1/connections/page?worker={worker}&place={place}");
+            let page: ConnectionPage = self.listed(self.get(&path));
+            all.extend(page.connections.into_iter().map(Connection::from));
+            next = page.next;
+        }
+        all
     }
 
     fn timeouts(&self) -> Timeouts {

@@ -12,9 +12,10 @@ use super::accounts::{Accounts, Change, Passed};
 use super::stretches::stretches;
 use super::worker_loads::WorkerLoads;
 use super::{Counted, Estimator, Table};
-use crate::director::{Director, DirectorError, RealServerStats};
+use crate::director::{self, Director, DirectorError, RealServerStats};
 use crate::ipvsadm::{
-    self, Connection, Control, Daemon, DaemonRole, KernelError, Operation, ServiceRequest,
+    self, Connection, ConnectionPage, Control, Cursor, Daemon, DaemonRole, KernelError, Operation,
+    ServiceRequest,
 };
 
 /// A running director, as an operator changes and lists it.
@@ -341,6 +342,25 @@ impl Control for Operator {
         });
         let connections = read.flat_map(|page| page.connections);
         connections.map(|it| Connection::from(&it)).collect()
+    }
+
+    fn connection_page(&self, from: Cursor) -> ConnectionPage {
+        let Cursor { worker, place } = from;
+        let page = self.director.connections(worker, place);
+        let page = page.unwrap_or_else(|error| {
+            tracing::warn!("connections are missing in a listing: {error}");
+            director::ConnectionPage::default()
+        });
+        let on = |place| Cursor { worker, place };
+        let after = Cursor {
+            worker: worker.saturating_add(1),
+            place: 0,
+        };
+        let is_last = after.worker >= self.director.workers();
+        ConnectionPage {
+            connections: page.connections.iter().map(Connection::from).collect(),
+            next: page.next.map(on).or((!is_last).then_some(after)),
+        }
     }
 
     fn timeouts(&self) -> Timeouts {

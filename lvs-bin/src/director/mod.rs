@@ -219,6 +219,11 @@ impl Director {
         self.capacity
     }
 
+    /// How many workers it has, numbered from 0.
+    pub const fn workers(&self) -> usize {
+        self.boards.len()
+    }
+
     /// What it directs on.
     pub fn nics(&self) -> Vec<Nic> {
         self.lock().nics.clone()

@@ -75,12 +75,41 @@ pub trait Control {
     fn services(&self) -> Vec<Service>;
     /// The connections, in no order.
     fn connections(&self) -> Vec<Connection>;
+    /// Some of the connections, those from `from` on, which is the default or where
+    /// the page before says; as long as nobody says otherwise, all of them.
+    ///
+    /// One that lives while all pages are read is on one of them, once; one that
+    /// begins or ends meanwhile may be on one.
+    fn connection_page(&self, _from: Cursor) -> ConnectionPage {
+        ConnectionPage {
+            connections: self.connections(),
+            next: None,
+        }
+    }
     /// The timeouts.
     fn timeouts(&self) -> Timeouts;
     /// The daemons that run.
     fn daemons(&self) -> Vec<Daemon>;
     /// How many buckets the table of connections has.
     fn table_size(&self) -> u32;
+}
+
+/// Where to go on reading a director's connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The worker whose connections are read, from 0.
+    pub worker: usize,
+    /// The place in its table, from 0.
+    pub place: usize,
+}
+
+/// A part of a director's connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionPage {
+    /// Those; there may be none.
+    pub connections: Vec<Connection>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Cursor>,
 }
 
 /// A service, as it is asked for.

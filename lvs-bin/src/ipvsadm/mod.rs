@@ -33,7 +33,7 @@ mod table;
 
 use std::io::BufRead;
 
-pub use control::{Control, KernelError, ServiceRequest};
+pub use control::{ConnectionPage, Control, Cursor, KernelError, ServiceRequest};
 pub use daemon::{Daemon, DaemonRole, GROUP, MULTICAST_PORT};
 pub use listing::proc;
 pub use names::{NameFiles, Names};

@@ -57,6 +57,12 @@ fn requests(plan: &Plan) -> Vec<Asked> {
         plain("GET", "/v1/openapi.json"),
         plain("GET", "/v1/status"),
         plain("GET", "/v1/connections"),
+        asked(
+            "GET",
+            "/v1/connections/page",
+            "/v1/connections/page?worker=0&place=0".to_owned(),
+            String::new(),
+        ),
         plain("GET", "/v1/table_size"),
         asked("POST", SERVICES, SERVICES.to_owned(), say("rr")),
         plain("GET", SERVICES),

@@ -211,6 +211,19 @@ impl Call<'_> {
         Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
     }
 
+    /// The number that the query says of a name, 0 if none.
+    ///
+    /// *Errors:* it is none.
+    fn number(&self, name: &str) -> Result<usize, Refused> {
+        let Some(text) = self.asked(name) else {
+            return Ok(0);
+        };
+        text.parse().map_err(|_| {
+            let what = format!("{text:?} is no number");
+            Refused::bad(what, format!("the query, {name}"), "write one from 0 on")
+        })
+    }
+
     /// Whether the query asks for something: `name`, `name=1` or `name=true`.
     fn is_asked(&self, name: &str) -> bool {
         let asked = self.asked(name);

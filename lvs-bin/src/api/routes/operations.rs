@@ -5,9 +5,9 @@ use hyper::Method;
 use super::super::answer::{Answer, Refused};
 use super::super::shape::{self, Outcome};
 use super::{Call, Route, unfit};
-use crate::ipvsadm::Operation;
+use crate::ipvsadm::{Cursor, Operation};
 
-pub(super) fn routes() -> [Route; 9] {
+pub(super) fn routes() -> [Route; 10] {
     const TIMEOUTS: &str = "/v1/timeouts";
     const DAEMONS: &str = "/v1/daemons";
     [
@@ -18,6 +18,21 @@ pub(super) fn routes() -> [Route; 9] {
             connections,
         )
         .giving::<Vec<shape::Connection>>(),
+        Route::new(
+            Method::GET,
+            "/v1/connections/page",
+            "About a thousand of them. One that lives while all pages are read is on one \
+             of them, once; one that begins or ends meanwhile may be on one.",
+            connection_page,
+        )
+        .asking(&[
+            (
+                "worker",
+                "From where on, as `next` of the page before says; 0 at first.",
+            ),
+            ("place", "The same."),
+        ])
+        .giving::<shape::ConnectionPage>(),
         Route::new(
             Method::GET,
             "/v1/table_size",
@@ -74,6 +89,15 @@ pub(super) fn routes() -> [Route; 9] {
 fn connections(call: &mut Call<'_>) -> Result<Answer, Refused> {
     let connections = call.site.control().connections().into_iter();
     Answer::of(&connections.map(shape::Connection::from).collect::<Vec<_>>())
+}
+
+fn connection_page(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let from = Cursor {
+        worker: call.number("worker")?,
+        place: call.number("place")?,
+    };
+    let page = call.site.control().connection_page(from);
+    Answer::of(&shape::ConnectionPage::from(page))
 }
 
 fn table_size(call: &mut Call<'_>) -> Result<Answer, Refused> {

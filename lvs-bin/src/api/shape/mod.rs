@@ -25,4 +25,4 @@ pub use real_server::{Checksum, Forwarding, RealServer, TunnelKind};
 pub(super) use real_server::{end_of, no_end};
 pub use service::{Flag, Mask, Service};
 pub use status::{Headroom, Latency, Status, Verdicts, Worker};
-pub use table::{Connection, Engine, Protocol, Timeouts, Traffic};
+pub use table::{Connection, ConnectionPage, Cursor, Engine, Protocol, Timeouts, Traffic};

@@ -166,6 +166,38 @@ pub struct Connection {
     pub synced: bool,
 }
 
+/// A part of the connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionPage {
+    /// Those, in no order; there may be none.
+    pub connections: Vec<Connection>,
+    /// Where the next page begins; none after the last.
+    pub next: Option<Cursor>,
+}
+
+/// Where to go on reading connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The worker whose connections are read, from 0.
+    pub worker: usize,
+    /// The place in its table, from 0.
+    pub place: usize,
+}
+
+impl From<ipvsadm::ConnectionPage> for ConnectionPage {
+    fn from(of: ipvsadm::ConnectionPage) -> Self {
+        let connections = of.connections.into_iter().map(Connection::from);
+        Self {
+            connections: connections.collect(),
+            next: of
+                .next
+                .map(|ipvsadm::Cursor { worker, place }| Cursor { worker, place }),
+        }
+    }
+}
+
 /// What a persistence engine knows a connection by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
