@@ -25,6 +25,7 @@ mod policy;
 mod process;
 mod queues;
 mod running;
+mod scripts;
 mod setup;
 #[path = "../../../lvs-io/af-xdp/tests/skip/mod.rs"]
 mod skip;

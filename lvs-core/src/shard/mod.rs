@@ -210,7 +210,7 @@ impl<'m> Shard<'m> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         let old = self.snapshot.clone();
         self.begin_adoption(snapshot);
-        while self.continue_adoption(u32::MAX).is_none() && self.is_adopting() {}
+        self.complete_adoption();
         old
     }
 
@@ -223,9 +223,7 @@ impl<'m> Shard<'m> {
     ///
     /// *Cost:* none but that.
     pub fn begin_adoption(&mut self, snapshot: Arc<Snapshot>) {
-        while self.is_adopting() {
-            self.continue_adoption(u32::MAX);
-        }
+        self.complete_adoption();
         if snapshot.lets_go {
             self.sweep = Some(0);
         }
@@ -241,6 +239,12 @@ impl<'m> Shard<'m> {
     pub fn continue_adoption(&mut self, budget: u32) -> Option<Arc<Snapshot>> {
         self.schedulers
             .adopt(&self.snapshot, &mut self.stats, budget)
+    }
+
+    fn complete_adoption(&mut self) {
+        while self.is_adopting() {
+            self.continue_adoption(u32::MAX);
+        }
     }
 
     /// Whether an adoption is under way.
