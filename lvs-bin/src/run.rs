@@ -166,6 +166,8 @@ fn start(settings: &Settings) -> Result<Director, DirectorError> {
     let queues = Queues::open(&settings.director.options())?;
     let options = DirectorOptions {
         connections: settings.director.connections,
+        services: settings.director.services,
+        real_servers: settings.director.real_servers,
         fragments: settings.director.fragments,
         ..DirectorOptions::default()
     };

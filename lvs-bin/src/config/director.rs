@@ -8,6 +8,7 @@ use lvs_core::config::Timeouts;
 use lvs_io::{Options, WantedMode};
 
 use super::fields::{Fields, Given, Reading};
+use crate::director::DirectorOptions;
 
 /// How a director runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,11 @@ pub struct DirectorSettings {
     pub workers: Option<usize>,
     /// Connections that can be kept at once, over all workers.
     pub connections: usize,
+    /// Services there can be at once.
+    pub services: usize,
+    /// Real servers there can be at once, removed ones that still hold connections
+    /// included.
+    pub real_servers: usize,
     /// What may be kept of fragments, and for how long.
     pub fragments: FragmentLimits,
 }
@@ -41,7 +47,14 @@ pub(super) fn settings<'t>(
     file: &Fields<'t>,
     reading: &mut Reading<'t>,
 ) -> Option<DirectorSettings> {
-    let known = ["interfaces", "mode", "workers", "connections"];
+    let known = [
+        "interfaces",
+        "mode",
+        "workers",
+        "connections",
+        "services",
+        "real_servers",
+    ];
     let help = "add a section [director] with interfaces = [\"eth0\"]";
     file.require("director", help, reading);
     let fragments = fragments(file, reading);
@@ -53,10 +66,17 @@ pub(super) fn settings<'t>(
     let workers = fields.number("workers", WORKERS, help, reading);
     let help = "each takes some 200 bytes of memory, used or not";
     let connections = fields.number("connections", CONNECTIONS, help, reading);
+    let defaults = DirectorOptions::default();
+    let help = format!("leave it out for {}", defaults.services);
+    let services = fields.number("services", SERVICES, &help, reading);
+    let help = format!("leave it out for {}", defaults.real_servers);
+    let real_servers = fields.number("real_servers", REAL_SERVERS, &help, reading);
     Some(DirectorSettings {
         mode: fields.choice("mode", &MODES, reading).unwrap_or_default(),
         workers: workers.map(|workers| workers.value as usize),
         connections: connections.map_or(DEFAULT_CONNECTIONS, |given| given.value as usize),
+        services: services.map_or(defaults.services, |given| given.value as usize),
+        real_servers: real_servers.map_or(defaults.real_servers, |given| given.value as usize),
         fragments,
         interfaces: checked_interfaces(&fields, interfaces?, reading),
     })
@@ -151,6 +171,8 @@ const MODES: [(&str, WantedMode); 4] = [
 /// A director has as many shards at most.
 const WORKERS: RangeInclusive<u64> = 1..=255;
 const CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000_000;
+const SERVICES: RangeInclusive<u64> = 1..=1_000_000;
+const REAL_SERVERS: RangeInclusive<u64> = 1..=10_000_000;
 const DEFAULT_CONNECTIONS: usize = 1_000_000;
 /// From a datagram as long as they get to 64 GiB.
 const FRAGMENT_MEMORY: RangeInclusive<u64> = 1 << 16..=1 << 36;

@@ -64,6 +64,8 @@ fn the_example_says_what_it_looks_like() {
             mode: WantedMode::Auto,
             workers: None,
             connections: 1_000_000,
+            services: 16_384,
+            real_servers: 131_072,
             fragments: FragmentLimits::LINUX,
         },
         config: Config::new([web, dns]).unwrap(),

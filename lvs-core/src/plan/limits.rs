@@ -83,13 +83,14 @@ impl fmt::Display for PlanError {
             Self::TooManyServices { limit } => {
                 write!(
                     f,
-                    "more than {limit} services: raise the limit and start anew"
+                    "more than {limit} services: raise the limit `services` and start anew"
                 )
             }
             Self::TooManyRealServers { limit } => write!(
                 f,
                 "more than {limit} real servers, counting removed ones that still hold \
-                 connections: raise the limit and start anew, or wait for them to end"
+                 connections: raise the limit `real_servers` and start anew, or wait for them \
+                 to end"
             ),
         }
     }
