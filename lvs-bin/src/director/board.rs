@@ -103,7 +103,7 @@ impl Board {
 }
 
 /// Real servers whose numbers are put on the board at once: a few microseconds.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -286,7 +286,7 @@ impl<'m> Worker<'m> {
 const EXPIRE_BUDGET: u32 = 256;
 /// Services and real servers a turn that go over to another snapshot: some ten
 /// microseconds.
-const ADOPTION_BUDGET: u32 = 512;
+const ADOPTION_BUDGET: u32 = 128;
 /// How often counters are published: often enough for people and scrapers,
 /// rarely enough that a few thousand stores do not show.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
