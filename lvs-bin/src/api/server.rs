@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_io_timeout::TimeoutWriter;
 
 use super::answer::{Refused, Site};
 use super::routes;
@@ -214,7 +215,11 @@ where
     S: Site,
 {
     let service = service_fn(|request| async { Ok::<_, Infallible>(answer(request, site).await) });
-    // A client that breaks off, or says nothing for long, is no matter.
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(PATIENCE));
+    let stream = Box::pin(stream);
+    // A client that breaks off, says nothing for long, or does not take what is
+    // answered, is no matter.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
@@ -263,7 +268,38 @@ fn lock<S>(site: &Mutex<S>) -> MutexGuard<'_, S> {
 const CONNECTIONS: usize = 32;
 /// Bytes of a body: a file of 100,000 real servers is some 10 MB.
 const LONGEST_BODY: usize = 32 << 20;
-/// How long a client may take for a request, or between two.
+/// How long a client may take for a request, between two, or for a part of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long nothing is accepted after that failed.
 const RESPITE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::ipvsadm::Control;
+
+    /// A site whose every answer is long.
+    struct Wordy;
+
+    impl Site for Wordy {
+        fn control(&mut self) -> &mut dyn Control {
+            unreachable!("the description of the API is not the director's")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_does_not_take_the_answer_is_let_go() {
+        // The description of the API does not fit.
+        let (mut client, server) = tokio::io::duplex(1024);
+        let request = b"GET /v1/openapi.json HTTP/1.1\r\nHost: lvs\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let site = Mutex::new(Wordy);
+        let ended = timeout(PATIENCE * 2, converse(server, &site)).await;
+        assert!(ended.is_ok(), "it waits for ever");
+        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+        drop(client);
+    }
+}
