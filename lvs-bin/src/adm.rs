@@ -19,9 +19,14 @@ use crate::ipvsadm::{self, NameFiles, Names, Output};
 /// The director cannot be asked. Operations before it broke off may have been
 /// carried out.
 pub fn adm(socket: &Path, words: &[String]) -> Result<u8, ClientError> {
+    let names = SystemNames::new();
+    if let Some(output) = ipvsadm::told(words, &names) {
+        print(&output);
+        return Ok(output.status);
+    }
     let mut client = Client::connect(socket)?;
     let mut stdin = io::stdin().lock();
-    let output = ipvsadm::main_with(words, &mut stdin, &mut client, &SystemNames::new());
+    let output = ipvsadm::main_with(words, &mut stdin, &mut client, &names);
     match client.failure() {
         Some(error) => Err(error),
         None => {

@@ -30,6 +30,46 @@ fn it_knows_its_name_and_version() {
 }
 
 #[test]
+fn help_of_ipvsadm_needs_no_director() {
+    for words in [["adm", "--help"], ["adm", "--version"]] {
+        let socket = ["--socket", "/nonexistent.sock"];
+        let (code, out, error) = lvs(&[&socket[..], &words[..]].concat());
+        assert_eq!((code, error.as_str()), (Some(0), ""));
+        assert!(out.starts_with("ipvsadm v1.31"), "{out}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_is_completed() {
+    let folder = std::env::temp_dir().join(format!("lvs-man-{}", std::process::id()));
+    let ended = lvs(&["man", folder.to_str().unwrap()]);
+    assert_eq!(ended, (Some(0), String::new(), String::new()));
+    let page = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (_, help, _) = lvs(&["--help"]);
+    let listed = help.split("Commands:").nth(1).unwrap().lines().skip(1);
+    let names = listed.map_while(|line| line.split_whitespace().next());
+    let names: Vec<&str> = names.filter(|name| *name != "help").collect();
+    assert!(names.len() > 8, "{help}");
+    for name in &names {
+        assert!(page(&format!("lvs-{name}.1")).contains(".SH OPTIONS"));
+        assert!(
+            page("lvs.1").contains(&format!("lvs\\-{name}(1)")),
+            "{name}"
+        );
+    }
+    assert!(
+        page("lvs-adm.1").contains("virtual"),
+        "the words of ipvsadm"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, _) = lvs(&["completions", shell]);
+        assert_eq!(code, Some(0));
+        assert!(names.iter().all(|name| script.contains(name)), "{shell}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_file_is_checked_however_it_is_given() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/lvs.example.toml");
     let said = format!("{example}: 2 services, 5 real servers, on eth0\n");

@@ -44,6 +44,9 @@ use command::{Command, Format, What};
 use messages::{Fault, REFUSED, USAGE, VERSION};
 use options::Wanted;
 
+/// What help is.
+const HELP: &[&str] = &[VERSION, USAGE];
+
 /// What a command printed, and its exit status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
@@ -53,6 +56,27 @@ pub struct Output {
     pub stderr: String,
     /// The exit status.
     pub status: u8,
+}
+
+/// What `--help` prints of the words, but for the version.
+#[must_use]
+pub const fn usage() -> &'static str {
+    USAGE
+}
+
+/// What a command line prints that asks for the tool's words or version, which
+/// needs no director; `None` of any other.
+#[must_use]
+pub fn told(words: &[String], names: &dyn Names) -> Option<Output> {
+    let texts = match options::read(words, names).ok()? {
+        Wanted::Help => HELP,
+        Wanted::Version => &[VERSION],
+        Wanted::Act(_) => return None,
+    };
+    Some(Output {
+        stdout: texts.concat(),
+        ..Output::default()
+    })
 }
 
 /// Carries out a command line, the name of the program not among its words.
@@ -113,7 +137,7 @@ impl Tool<'_> {
     /// Makes a command of words.
     fn read(&self, words: &[String]) -> Result<Command, NoCommand> {
         match options::read(words, self.names)? {
-            Wanted::Help => Err(NoCommand::Tell(&[VERSION, USAGE])),
+            Wanted::Help => Err(NoCommand::Tell(HELP)),
             Wanted::Version => Err(NoCommand::Tell(&[VERSION])),
             Wanted::Act(options) => Ok(Command::new(&options)?),
         }
